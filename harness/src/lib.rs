@@ -1,0 +1,1 @@
+//! The run: cluster, clients, recorder, phases, command line.

@@ -1,0 +1,1 @@
+//! Which harm is done, when, and how it is undone.

@@ -1,0 +1,1 @@
+//! A replicated key-value database with every mode of replication.

@@ -1,0 +1,1 @@
+//! End to end: that the whole tells the truth.
