@@ -1,0 +1,11 @@
+//! The table of workloads.
+
+mod append;
+mod register;
+mod session;
+mod set;
+
+use crate::workload::Workload;
+
+/// Every workload, in the order in which `gainsay list` shows them.
+pub const WORKLOADS: &[Workload] = &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD];

@@ -1,0 +1,98 @@
+//! `set`: adds to and removes from sets, reads of whole sets.
+//!
+//! Each element is added once, ever; a client removes only elements that it added itself and that were acknowledged, so
+//! that a removed element that comes back is a resurrection and nothing else.
+
+use std::collections::VecDeque;
+
+use gainsay_checker::{Action, Atom, Function, Kind, OpEvent, Step, Steps};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use smallvec::smallvec;
+
+use crate::generator::{Context, Draft, Generator, Next};
+use crate::window::{UniqueValues, Window};
+use crate::workload::{Params, Workload};
+
+/// How many sets are active at once.
+const ACTIVE: u64 = 4;
+/// How many own elements are remembered as candidates for removal.
+const REMEMBERED: usize = 64;
+
+/// The table's line.
+pub const WORKLOAD: Workload = Workload {
+    name: "set",
+    about: "adds to and removes from sets, reads of one or two sets",
+    exercises: &[
+        "lost-writes",
+        "read-your-writes",
+        "monotonic-reads",
+        "monotonic-writes",
+        "writes-follow-reads",
+        "consistent-prefix",
+        "convergence",
+    ],
+    ops_per_key: 100,
+    refuses: |can| if can.sets { None } else { Some("it has no sets") },
+    user: |_| None,
+    build: |params| Box::new(Set::new(params)),
+};
+
+struct Set {
+    values: UniqueValues,
+    window: Window,
+    several: bool,
+    done: u64,
+    own: VecDeque<(Atom, Atom)>,
+}
+
+impl Set {
+    fn new(params: &Params) -> Self {
+        Set {
+            values: UniqueValues::of(params.client, params.clients),
+            window: Window { active: ACTIVE, ops_per_key: params.ops_per_key },
+            several: params.can.atomic_reads,
+            done: 0,
+            own: VecDeque::new(),
+        }
+    }
+}
+
+impl Generator for Set {
+    fn next(&mut self, context: &Context, rng: &mut ChaCha8Rng) -> Next {
+        let key = Atom::Int(self.window.draw(self.done, context.clients, rng));
+        let other = Atom::Int(self.window.draw(self.done, context.clients, rng));
+        self.done += 1;
+        let roll = rng.random_range(0..100);
+        let read = |key: &Atom| Step { key: key.clone(), action: Action::Read(None) };
+        if roll < 12
+            && let Some((key, element)) = self.own.pop_front()
+        {
+            let steps = smallvec![Step { key, action: Action::Remove(element) }];
+            return Next::Op(Draft { function: Function::Remove, steps });
+        }
+        if roll < 50 {
+            let steps = smallvec![Step { key, action: Action::Add(self.values.draw()) }];
+            return Next::Op(Draft { function: Function::Add, steps });
+        }
+        if roll < 65 && self.several && other != key {
+            let steps: Steps = smallvec![read(&key), read(&other)];
+            return Next::Op(Draft { function: Function::Txn, steps });
+        }
+        Next::Op(Draft { function: Function::Read, steps: smallvec![read(&key)] })
+    }
+
+    fn observe(&mut self, _: &Context, completion: &OpEvent) {
+        if completion.kind != Kind::Ok {
+            return;
+        }
+        for step in &completion.steps {
+            if let Action::Add(element) = &step.action {
+                self.own.push_back((step.key.clone(), element.clone()));
+                if self.own.len() > REMEMBERED {
+                    self.own.pop_front();
+                }
+            }
+        }
+    }
+}
