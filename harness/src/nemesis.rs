@@ -1,0 +1,148 @@
+//! The nemesis of a run: a thread that carries out the schedule, and the notes that it leaves in the history.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use gainsay_nemesis::engine::{self, FaultEvent, Happening};
+use gainsay_nemesis::hosts::Hosts;
+use gainsay_nemesis::schedule::{Plan as Planning, Schedule};
+use gainsay_nemesis::target::Target;
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::recorder::Recorder;
+use crate::run::Plan;
+use crate::store::RunDir;
+use crate::talk;
+
+/// How long healing may take after the load is over.
+const HEAL_LIMIT: Duration = Duration::from_secs(20);
+/// How often its end is looked for.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The running nemesis.
+pub struct Harm {
+    thread: Option<JoinHandle<Result<(), gainsay_nemesis::Error>>>,
+}
+
+impl Harm {
+    /// Plans or reads the schedule, writes it to the run directory, and starts to carry it out.
+    pub fn start(
+        plan: &Plan,
+        dir: &RunDir,
+        cluster: &Arc<Cluster>,
+        recorder: &Recorder,
+        until: Instant,
+        stop: Arc<AtomicBool>,
+    ) -> anyhow::Result<Harm> {
+        let Some(hosts) = cluster.hosts().cloned() else { return Ok(Harm { thread: None }) };
+        let schedule = schedule(plan)?;
+        dir.write("schedule.json", schedule.to_json().as_bytes())?;
+        let start = recorder.start();
+        let victim = Victim {
+            nodes: plan.config.nodes.clone(),
+            cluster: cluster.clone(),
+            hosts,
+            ports: plan.database.ports(),
+        };
+        let sabotage = plan.config.sabotage.clone();
+        let recorder = recorder.clone();
+        let thread = std::thread::Builder::new().name("nemesis".to_string()).spawn(move || {
+            let mut sink = |event: FaultEvent| note(&recorder, event);
+            engine::run(&schedule, &victim, start, until, &stop, &sabotage, &mut sink)
+        })?;
+        Ok(Harm { thread: Some(thread) })
+    }
+
+    /// Waits until everything is healed.
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let deadline = Instant::now() + HEAL_LIMIT;
+        while !thread.is_finished() {
+            anyhow::ensure!(Instant::now() < deadline, "the nemesis did not heal within {} s", HEAL_LIMIT.as_secs());
+            tokio::time::sleep(POLL).await;
+        }
+        thread.join().map_err(|_| anyhow::anyhow!("the nemesis panicked"))?.context("injecting or healing a fault")
+    }
+}
+
+/// The schedule to carry out: a file's, or a fresh plan.
+fn schedule(plan: &Plan) -> anyhow::Result<Schedule> {
+    let config = &plan.config;
+    if let Some(path) = &config.schedule {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading the schedule {}", path.display()))?;
+        return Schedule::from_json(&text).with_context(|| format!("in the schedule {}", path.display()));
+    }
+    Ok(engine::plan(&Planning {
+        kinds: config.nemesis.clone(),
+        targets: config.targets.parse().context("--targets")?,
+        nodes: config.nodes.clone(),
+        time_limit: config.time_limit,
+        interval: config.nemesis_interval,
+        seed: config.seed,
+        has_leader: plan.database.has_leader(),
+    })?)
+}
+
+/// What the nemesis may harm.
+struct Victim {
+    nodes: Vec<String>,
+    cluster: Arc<Cluster>,
+    hosts: Arc<Hosts>,
+    ports: Vec<u16>,
+}
+
+impl Target for Victim {
+    fn nodes(&self) -> &[String] {
+        &self.nodes
+    }
+
+    fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    fn leaders(&self) -> Vec<String> {
+        self.cluster.known().leaders()
+    }
+
+    fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+}
+
+/// A fault's life as notes of the history, under Jepsen's names.
+fn note(recorder: &Recorder, event: FaultEvent) {
+    let starts = |kind: &str| match kind {
+        "kill" => "kill",
+        "pause" => "pause",
+        "clock" => "bump-clock",
+        "packet" => "start-packet",
+        _ => "start-partition",
+    };
+    let ends = |kind: &str| match kind {
+        "kill" => "start",
+        "pause" => "resume",
+        "clock" => "reset-clock",
+        "packet" => "stop-packet",
+        _ => "stop-partition",
+    };
+    let kind = event.kind.as_str();
+    let (f, phase, why) = match &event.what {
+        Happening::Started { what } => {
+            talk::detail(&format!("fault {}: {kind} {what}", event.id));
+            let value = json!({"fault": event.id, "kind": kind, "phase": "start", "nodes": event.nodes, "what": what});
+            recorder.note(starts(kind), value);
+            return;
+        }
+        Happening::Proven { why } => (starts(kind), "proven", why.clone()),
+        Happening::NoEffect { why } => (starts(kind), "no-effect", why.clone()),
+        Happening::Indeterminate { why } => (starts(kind), "indeterminate", why.clone()),
+        Happening::EndedEarly { why } => (ends(kind), "early-end", why.clone()),
+        Happening::Ended { why } => (ends(kind), "end", why.clone()),
+    };
+    talk::detail(&format!("fault {}: {phase} {why}", event.id));
+    recorder.note(f, json!({"fault": event.id, "kind": kind, "phase": phase, "why": why}));
+}

@@ -1,0 +1,93 @@
+//! The verdict: one line in words, then a row for each guarantee with its evidence and when it broke.
+
+use gainsay_checker::Finding;
+use gainsay_checker::finding::Outcome;
+use gainsay_checker::history::Effect;
+use maud::{Markup, html};
+
+use crate::page::{RunPage, verdict_words};
+use crate::strip::strip;
+use crate::words;
+
+pub fn render(page: &RunPage) -> Option<Markup> {
+    let judgement = &page.judgement;
+    let (word, rest) = judgement.headline.split_once(' ').unwrap_or((&judgement.headline, ""));
+    Some(html! {
+        header.top { b { "gainsay" } @if let Some(meta) = &page.history.meta { span { (meta.workload) " workload, seed " (meta.seed) } } code { (page.label()) } }
+        h1 { span class=(judgement.result) { (word) } " " (rest) }
+        p.sub { (summary(page)) }
+        h2 { "What held, what broke" small { "shaded: faults; ticks: when a guarantee was seen broken" } }
+        (table(page, ""))
+    })
+}
+
+fn summary(page: &RunPage) -> String {
+    let counts = &page.judgement.counts;
+    let faults = &page.judgement.faults;
+    let proven = faults.iter().filter(|fault| fault.effect == Effect::Proven).count();
+    let mut text = format!(
+        "{} operations in {:.0} s: {} succeeded, {} certainly failed, {} with unknown outcome. ",
+        words::count(counts.operations),
+        page.load_end() as f64 / 1e9,
+        words::count(counts.ok),
+        words::count(counts.fail),
+        words::count(counts.info),
+    );
+    text += &match (faults.len(), proven) {
+        (0, _) => "No fault was injected.".to_string(),
+        (1, 1) => "One fault, proven to have taken effect.".to_string(),
+        (all, proven) if all == proven => format!("{all} faults, all proven to have taken effect."),
+        (all, 0) => format!("{all} faults, none of them proven to have taken effect: this run is no evidence."),
+        (all, proven) => format!("{all} faults, {proven} of them proven to have taken effect."),
+    };
+    if let Some(ms) = page.judgement.divergence_ms {
+        text += &format!(" All replicas were equal {} after healing.", words::millis(ms));
+    }
+    text
+}
+
+/// The table of guarantees; `prefix` tells the proofs of several runs on one page apart.
+pub fn table(page: &RunPage, prefix: &str) -> Markup {
+    let end = page.load_end();
+    html! {
+        div.scroll { table {
+            tr { th { "guarantee" } th { "verdict" } th { "evidence" } th { "when, 0 to " (format!("{:.0}", end as f64 / 1e9)) " s" } th {} }
+            @for finding in &page.judgement.findings { (row(page, finding, prefix, end)) }
+        } }
+        @if page.judgement.findings.iter().any(|finding| !finding.asked) {
+            p.sub { "Rows in grey are not promised by this mode and policy; they are shown, and do not count." }
+        }
+    }
+}
+
+fn row(page: &RunPage, finding: &Finding, prefix: &str, end: u64) -> Markup {
+    let (word, sign, class) = verdict_words(&finding.outcome);
+    let times: &[u64] = match &finding.outcome {
+        Outcome::Broken { times, .. } => times,
+        _ => &[],
+    };
+    html! {
+        tr class=(if finding.asked { "" } else { "aside" }) {
+            td { (finding.guarantee.replace('-', " ")) }
+            td class=(format!("v {class}")) { (sign) " " (word) }
+            td { (evidence(finding)) }
+            td { (strip(&page.judgement.faults, times, end)) }
+            td { @if matches!(finding.outcome, Outcome::Broken { .. }) { a href=(format!("#{prefix}{}", finding.guarantee)) { "proof" } } }
+        }
+    }
+}
+
+fn evidence(finding: &Finding) -> String {
+    let evidence = &finding.evidence;
+    match &finding.outcome {
+        Outcome::Held => {
+            let bound =
+                evidence.upper_bound.map(|bound| format!(" · at most {}", words::percent(bound))).unwrap_or_default();
+            format!("0 of {} {}{bound}", words::count(evidence.opportunities), evidence.unit)
+        }
+        Outcome::Broken { violations, .. } => {
+            format!("{} of {} {}", words::count(*violations), words::count(evidence.opportunities), evidence.unit)
+        }
+        Outcome::Unknown { why } | Outcome::Vacuous { why } => why.clone(),
+    }
+}

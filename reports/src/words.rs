@@ -1,0 +1,58 @@
+//! Numbers and times as people write them.
+
+/// `31,204`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Nanoseconds as seconds with three digits: `8.271 s`.
+pub fn seconds(nanos: u64) -> String {
+    format!("{:.3} s", nanos as f64 / 1e9)
+}
+
+/// Milliseconds with as many digits as matter: `0.42 ms`, `13 ms`, `1.2 s`.
+pub fn millis(ms: f64) -> String {
+    if ms < 10.0 {
+        format!("{ms:.2} ms")
+    } else if ms < 1_000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.2} s", ms / 1e3)
+    }
+}
+
+/// A share as a percentage that never says 0 or 100 when it is not.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.01 {
+        "< 0.01 %".to_string()
+    } else if percent < 1.0 {
+        format!("{percent:.2} %")
+    } else if percent < 99.95 || share >= 1.0 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.3} %")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(millis(0.4239), "0.42 ms");
+        assert_eq!(millis(1_234.0), "1.23 s");
+        assert_eq!(percent(0.9999), "99.990 %");
+        assert_eq!(percent(0.000_04), "< 0.01 %");
+    }
+}
