@@ -137,8 +137,8 @@ pub trait Database: Send + Sync {
     /// Whether replicas are done talking: called until it says so or the limit is reached. `Err` says what is not settled yet.
     fn settled<'a>(&'a self, nodes: &'a [String]) -> Answer<'a, Result<(), String>>;
 
-    /// A `curl` line that shows the node to a person.
-    fn curl(&self, node: &str) -> Option<String>;
+    /// A `curl` line that shows a person the node that is reached at `address` (`127.0.0.1:PORT`).
+    fn curl(&self, address: &str) -> Option<String>;
 }
 
 /// The longest a client waits for an answer; after it the outcome is unknown.

@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The `gainsay` program.
+
+fn main() {
+    std::process::exit(gainsay::cli::main(std::env::args_os()));
+}

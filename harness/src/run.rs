@@ -24,6 +24,7 @@ use smallvec::smallvec;
 use crate::cluster::Cluster;
 use crate::config::{HarnessFigures, RunConfig, RunFile, machine};
 use crate::database::{Database, Held};
+use crate::forward::Forwards;
 use crate::load::{Done, Load, lateness_histogram};
 use crate::nemesis::Harm;
 use crate::pacing::Pacer;
@@ -61,28 +62,69 @@ pub struct Finished {
     pub dir: RunDir,
     /// The verdict.
     pub judgement: Judgement,
+    /// The command that repeats it.
+    pub command: String,
     /// Whether it was ended by a signal.
     pub interrupted: bool,
 }
 
 /// Runs it. An error is the harness's or its surroundings'; the run directory then says so, and keeps what was recorded.
-pub async fn run(plan: &Plan, interrupt: &Interrupt, progress: &Progress) -> anyhow::Result<Finished> {
+pub fn run(plan: &Plan, interrupt: &Interrupt, progress: &Progress) -> anyhow::Result<Finished> {
     let dir = RunDir::create(&plan.config.store, &format!("{} {}", plan.config.label, plan.config.workload))?;
     let mut file = describe(plan, &dir);
     dir.write_json("run.json", &file)?;
-    let outcome = phases(plan, &dir, &mut file, interrupt, progress).await;
+    let outcome = record(plan, &dir, &mut file, interrupt, progress);
     file.state = match &outcome {
         Ok(()) if interrupt.raised() => "interrupted".to_string(),
         Ok(()) => "complete".to_string(),
         Err(error) => format!("failed: {error:#}"),
     };
-    dir.write_json("run.json", &file)?;
-    outcome.with_context(|| format!("the run in {} has no verdict", dir.path().display()))?;
+    let described = dir.write_json("run.json", &file);
+    outcome.with_context(|| format!("no verdict; what was recorded is in {}", dir.path().display()))?;
+    described?;
     progress.phase("checking");
     let judgement = verdict::judge_dir(&dir, None)?;
     progress.phase("writing the report");
     verdict::write_report(&dir)?;
-    Ok(Finished { dir, judgement, interrupted: interrupt.raised() })
+    progress.finish();
+    Ok(Finished { dir, judgement, command: plan.config.command.clone(), interrupted: interrupt.raised() })
+}
+
+/// The phases that need the nodes, on a thread of their own: it lives in the clients' network, and so do all threads that its
+/// runtime starts.
+fn record(
+    plan: &Plan,
+    dir: &RunDir,
+    file: &mut RunFile,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    plan.database.identify(&file.run);
+    let cluster = Arc::new(Cluster::new(plan.database.clone(), &plan.config.nodes, &plan.chosen, dir)?);
+    let _stopper = Stopper { cluster: cluster.clone() };
+    let outside = plan.config.leave_db_running.then(Forwards::open);
+    std::thread::scope(|scope| {
+        let cluster = &cluster;
+        let thread = std::thread::Builder::new().name("run".to_string()).spawn_scoped(scope, move || {
+            if let Some(hosts) = cluster.hosts() {
+                hosts.enter_client_network()?;
+            }
+            runtime(cluster)?.block_on(phases(plan, dir, file, interrupt, progress, cluster, outside))
+        })?;
+        thread.join().map_err(|_| anyhow::anyhow!("the run panicked"))?
+    })
+}
+
+fn runtime(cluster: &Arc<Cluster>) -> anyhow::Result<tokio::runtime::Runtime> {
+    let hosts = cluster.hosts().cloned();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("client").on_thread_start(move || {
+        if let Some(hosts) = &hosts {
+            // The thread that builds the runtime has just done the same, so this cannot fail for want of permission.
+            hosts.enter_client_network().expect("a thread of the clients enters their network");
+        }
+    });
+    builder.build().context("starting the clients' runtime")
 }
 
 fn describe(plan: &Plan, dir: &RunDir) -> RunFile {
@@ -119,21 +161,24 @@ async fn phases(
     file: &mut RunFile,
     interrupt: &Interrupt,
     progress: &Progress,
+    cluster: &Arc<Cluster>,
+    outside: Option<Forwards>,
 ) -> anyhow::Result<()> {
     progress.phase("starting the nodes");
-    plan.database.identify(&file.run);
     let began = Instant::now();
-    let cluster = Arc::new(Cluster::new(plan.database.clone(), &plan.config.nodes, &plan.chosen, dir)?);
-    let stopper = Stopper { cluster: cluster.clone(), keep: plan.config.leave_db_running };
     cluster.start()?;
     cluster.healthy(interrupt).await?;
     let startup = began.elapsed();
     let (recorder, writer) = Recorder::create(&dir.file("history.jsonl"), Instant::now()).context("creating the history")?;
     recorder.note("run", serde_json::to_value(meta(plan, file))?);
-    let session = Session { plan, dir, cluster: &cluster, recorder: &recorder, interrupt, progress };
+    let session = Session { plan, dir, cluster, recorder: &recorder, interrupt, progress };
     let outcome = session.record(file, startup).await;
-    drop(stopper);
-    finish(writer, &recorder, outcome)
+    finish(writer, &recorder, outcome)?;
+    if let Some(outside) = outside {
+        progress.finish();
+        outside.serve(plan, cluster, interrupt).await?;
+    }
+    Ok(())
 }
 
 /// The file's own failure (a full disk) explains everything else that failed.
@@ -166,14 +211,11 @@ fn meta(plan: &Plan, file: &RunFile) -> Meta {
 /// Stops the nodes when a run ends, however it ends.
 struct Stopper {
     cluster: Arc<Cluster>,
-    keep: bool,
 }
 
 impl Drop for Stopper {
     fn drop(&mut self) {
-        if !self.keep {
-            self.cluster.stop();
-        }
+        self.cluster.stop();
     }
 }
 

@@ -1,0 +1,107 @@
+//! What a mode of replication is: a pure step from an input to outputs over a store.
+//!
+//! The node calls [`Protocol::step`] for everything that arrives, inside one SQLite transaction for a whole batch, commits, and then carries the
+//! outputs out in order. A protocol holds no socket, no clock and no file: time comes with each input, as the monotonic time since the
+//! process began, so a step of the wall clock changes no election.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::operation::{Refusal, Reply, Request};
+use crate::store::{Store, StoreError};
+
+/// Something that happened to a node.
+#[derive(Debug)]
+pub enum Input {
+    /// Time passed. Comes at least every [`TICK`].
+    Tick,
+    /// A client asks.
+    Client {
+        /// Whom to answer.
+        ticket: Ticket,
+        /// What it asks for.
+        request: Request,
+    },
+    /// A message of a peer, in the order in which it was sent, some perhaps lost.
+    Peer {
+        /// The peer's name.
+        from: String,
+        /// The message, in the mode's own encoding.
+        message: Message,
+    },
+    /// An operator asks this node to lead.
+    Promote {
+        /// Whom to answer.
+        ticket: Ticket,
+    },
+}
+
+/// How often time passes at least.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// A request that waits for its answer; unique within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A message between nodes. Each mode uses its own variants; one enum keeps the stream's encoding in one place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// Of the single-leader mode.
+    Leader(crate::modes::single_leader::Message),
+    /// Of the leaderless mode.
+    Leaderless(crate::modes::leaderless::Message),
+}
+
+/// What a protocol wants done once everything it wrote is on disk.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// Answers a client.
+    Reply(Ticket, Result<Reply, Refusal>),
+    /// Answers a client if `until` has not passed when the answer leaves; refuses it otherwise. For leases: a process that was paused
+    /// between step and send must not answer.
+    ReplyBefore(Ticket, Result<Reply, Refusal>, Duration),
+    /// Sends a message; it may be lost.
+    Send(String, Message),
+    /// Sends the whole database, as of an exact position, and then whatever comes.
+    Snapshot(String, u64),
+    /// Says a line in the node's log.
+    Say(String),
+    /// Keeps a discarded tail in a file of this name.
+    Keep(String, Vec<String>),
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// `leader`, `follower`, `candidate` or `replica`.
+    pub role: String,
+    /// The current term.
+    pub term: u64,
+    /// Whom it follows.
+    #[serde(default)]
+    pub leader: Option<String>,
+    /// The last entry that it has applied and fsynced.
+    pub position: u64,
+    /// That entry's term.
+    pub position_term: u64,
+    /// The last entry that enough nodes have, as this node knows it.
+    pub committed: u64,
+    /// On the leader: the last entry that each follower has.
+    #[serde(default)]
+    pub followers: std::collections::BTreeMap<String, u64>,
+    /// On a semi-synchronous leader: which follower is the synchronous one.
+    #[serde(default)]
+    pub sync_follower: Option<String>,
+    /// Whether clients can be served, as far as this node knows.
+    pub ready: bool,
+}
+
+/// How the nodes agree.
+pub trait Protocol: Send {
+    /// Takes one input at time `now`. An error is the disk's, and ends the process: what is not known to be on disk must not be told.
+    fn step(&mut self, store: &mut Store, now: Duration, input: Input) -> Result<Vec<Output>, StoreError>;
+
+    /// What it says of itself.
+    fn status(&self) -> Status;
+}

@@ -1,0 +1,294 @@
+//! What clients ask for, what they are answered, and why they may be refused.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Cell, Value};
+
+/// One operation on one key. A request carries one or several, done as one atomic transaction where the mode has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+pub enum Operation {
+    /// Reads a key.
+    Read {
+        /// The key.
+        key: String,
+    },
+    /// Sets a register.
+    Write {
+        /// The key.
+        key: String,
+        /// Its new value.
+        value: Value,
+    },
+    /// Sets a register if it holds `old`; without `old`, if it holds nothing.
+    Cas {
+        /// The key.
+        key: String,
+        /// What it must hold.
+        #[serde(default)]
+        old: Option<Value>,
+        /// Its new value.
+        value: Value,
+    },
+    /// Appends to a list.
+    Append {
+        /// The key.
+        key: String,
+        /// The new last element.
+        value: Value,
+    },
+    /// Adds to a set.
+    Add {
+        /// The key.
+        key: String,
+        /// The element.
+        value: Value,
+    },
+    /// Removes from a set.
+    Remove {
+        /// The key.
+        key: String,
+        /// The element.
+        value: Value,
+    },
+    /// Deletes a key whatever it holds.
+    Delete {
+        /// The key.
+        key: String,
+    },
+}
+
+impl Operation {
+    /// Its key.
+    pub fn key(&self) -> &str {
+        match self {
+            Operation::Read { key }
+            | Operation::Write { key, .. }
+            | Operation::Cas { key, .. }
+            | Operation::Append { key, .. }
+            | Operation::Add { key, .. }
+            | Operation::Remove { key, .. }
+            | Operation::Delete { key } => key,
+        }
+    }
+
+    /// Whether it changes its key.
+    pub fn writes(&self) -> bool {
+        !matches!(self, Operation::Read { .. })
+    }
+}
+
+/// The answer to one operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// The key holds nothing.
+    Nil,
+    /// A register's value.
+    Value(Value),
+    /// A list.
+    List(Vec<Value>),
+    /// A set.
+    Set(Vec<Value>),
+    /// Several values of a register, none of which replaced another. Two or more.
+    Siblings(Vec<Value>),
+}
+
+impl From<Option<Cell>> for Outcome {
+    fn from(cell: Option<Cell>) -> Self {
+        match cell {
+            None => Outcome::Nil,
+            Some(Cell::Register(value)) => Outcome::Value(value),
+            Some(Cell::List(values)) => Outcome::List(values),
+            Some(Cell::Set(values)) => Outcome::Set(values),
+        }
+    }
+}
+
+/// Per actor the highest counter that is covered.
+pub type Context = BTreeMap<String, u64>;
+
+/// Where a value stands, as the mode knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Version {
+    /// A position in the leader's log.
+    Position {
+        /// The leader's term.
+        term: u64,
+        /// The entry's index.
+        index: u64,
+    },
+    /// A dotted version vector. Of a write, what it replaced and its own dot; of a read, everything covered, and a dot for each sibling.
+    Vector {
+        /// What is covered.
+        seen: Context,
+        /// The dots.
+        dots: Vec<(String, u64)>,
+    },
+    /// A timestamp for last-write-wins.
+    Stamp {
+        /// Nanoseconds since the epoch by the wall clock of whoever stamped it.
+        timestamp: i64,
+        /// Who did.
+        writer: String,
+    },
+}
+
+/// A request: `POST /v1/txn`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What to do, in order.
+    pub ops: Vec<Operation>,
+    /// Only the leader may answer, and only while it may still be one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leader: bool,
+    /// The answer must not be older than this (term, index).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<(u64, u64)>,
+    /// How long a replica may wait until it has caught up with the token, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+    /// For version vectors: what the session had read of each key that it writes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub context: BTreeMap<String, Context>,
+}
+
+/// A successful answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The node that answered.
+    pub node: String,
+    /// One for each operation, in order.
+    pub results: Vec<Outcome>,
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// For several keys under version vectors: the context of each, in the order of the operations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<Context>,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// This node does not lead.
+    NotLeader,
+    /// Nobody leads at the moment.
+    NoLeader,
+    /// This node led when the request came, and does no more; its log may or may not keep the write.
+    Deposed,
+    /// The compare-and-set's expectation was wrong.
+    CasMismatch,
+    /// The key holds something of another kind.
+    WrongType,
+    /// The token belongs to a tail that was discarded.
+    TokenDiscarded,
+    /// This replica has not caught up with the token.
+    Behind,
+    /// This node can't be sure that it still leads.
+    LeaseExpired,
+    /// Too few nodes confirmed in time.
+    Timeout,
+    /// Too few replicas answered in time.
+    QuorumNotReached,
+    /// This mode does not have the operation.
+    Unsupported,
+    /// The request makes no sense.
+    BadRequest,
+    /// The node is going down.
+    ShuttingDown,
+    /// Seen by the client only: no connection was made.
+    Unreachable,
+    /// Seen by the client only: the connection broke after the request may have left.
+    ConnectionLost,
+}
+
+/// A refusal: the body of every answer that is no success, under `error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Why, for programs.
+    pub code: Code,
+    /// Whether the operation certainly did not happen.
+    pub definite: bool,
+    /// Why, for people.
+    pub message: String,
+    /// Who leads, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal after which the operation certainly did not happen.
+    pub fn definite(code: Code, message: impl Into<String>) -> Refusal {
+        Refusal { code, definite: true, message: message.into(), leader: None }
+    }
+
+    /// A refusal after which nobody knows.
+    pub fn unknown(code: Code, message: impl Into<String>) -> Refusal {
+        Refusal { code, definite: false, message: message.into(), leader: None }
+    }
+}
+
+/// What an operation makes of a key: its answer, and the cell afterwards if it changed.
+pub struct Applied {
+    /// The answer.
+    pub outcome: Outcome,
+    /// `Some` where the key changes; `Some(None)` where it is gone then.
+    pub change: Option<Option<Cell>>,
+}
+
+/// Applies `operation` to what its key holds.
+///
+/// # Errors
+/// A definite refusal; nothing is changed then.
+pub fn apply(operation: &Operation, held: Option<Cell>) -> Result<Applied, Refusal> {
+    let changed = |cell: Option<Cell>| Ok(Applied { outcome: Outcome::Done, change: Some(cell) });
+    let wrong = |kind: &str| {
+        Err(Refusal::definite(Code::WrongType, format!("{} does not hold a {kind}", operation.key())))
+    };
+    match operation {
+        Operation::Read { .. } => Ok(Applied { outcome: held.into(), change: None }),
+        Operation::Write { value, .. } => changed(Some(Cell::Register(value.clone()))),
+        Operation::Delete { .. } => changed(None),
+        Operation::Cas { key, old, value } => match (held, old) {
+            (None, None) => changed(Some(Cell::Register(value.clone()))),
+            (Some(Cell::Register(held)), Some(old)) if held == *old => changed(Some(Cell::Register(value.clone()))),
+            (Some(Cell::List(_) | Cell::Set(_)), _) => wrong("register"),
+            _ => Err(Refusal::definite(Code::CasMismatch, format!("{key} does not hold what was expected"))),
+        },
+        Operation::Append { value, .. } => match held {
+            None => changed(Some(Cell::List(vec![value.clone()]))),
+            Some(Cell::List(mut values)) => {
+                values.push(value.clone());
+                changed(Some(Cell::List(values)))
+            }
+            Some(_) => wrong("list"),
+        },
+        Operation::Add { value, .. } => match held {
+            None => changed(Some(Cell::Set(vec![value.clone()]))),
+            Some(Cell::Set(mut values)) => {
+                if !values.contains(value) {
+                    values.push(value.clone());
+                }
+                changed(Some(Cell::Set(values)))
+            }
+            Some(_) => wrong("set"),
+        },
+        Operation::Remove { value, .. } => match held {
+            None => changed(None),
+            Some(Cell::Set(mut values)) => {
+                values.retain(|held| held != value);
+                changed(Some(Cell::Set(values)))
+            }
+            Some(_) => wrong("set"),
+        },
+    }
+}

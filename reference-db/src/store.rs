@@ -1,0 +1,308 @@
+//! A node's data on disk: SQLite, in write-ahead mode, one writer.
+//!
+//! Tables: `kv` holds what each key holds; `log` the entries with their undo images, so that a deposed leader's tail can be taken back; `terms` where
+//! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of leaderless modes.
+//!
+//! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
+//! `synchronous=OFF` the operating system decides when.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::value::Cell;
+
+/// The disk, or SQLite, refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite's own error.
+    #[error("the store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that this version can't read.
+    #[error("the store holds something that is not understood: {0}")]
+    Damaged(#[from] serde_json::Error),
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Every commit is fsynced.
+    Always,
+    /// The operating system writes when it likes.
+    Never,
+}
+
+/// One key's change within an entry: what it holds afterwards.
+pub type Change = (String, Option<Cell>);
+
+/// An entry of the log: the rows that one transaction changed. Its end is its commit record.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Entry {
+    /// Its position, from 1.
+    pub index: u64,
+    /// The term of the leader that wrote it.
+    pub term: u64,
+    /// The rows, none for the entry that opens a term.
+    pub changes: Vec<Change>,
+}
+
+/// A node's data.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    dirty: bool,
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, cell TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, changes TEXT NOT NULL, undo TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS terms (term INTEGER PRIMARY KEY, first INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS versions (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;";
+
+impl Store {
+    /// Opens or creates the database in `dir`.
+    pub fn open(dir: &Path, fsync: Fsync) -> Result<Store, StoreError> {
+        let path = dir.join("node.sqlite");
+        let connection = Connection::open(&path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", if fsync == Fsync::Always { "FULL" } else { "OFF" })?;
+        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.execute_batch(SCHEMA)?;
+        Ok(Store { connection, path, dirty: false })
+    }
+
+    /// Where the database is, for a second connection that reads a snapshot.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is anything to commit.
+    pub fn dirty(&self) -> bool {
+        self.dirty
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        if !self.dirty {
+            self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction; returns when it is as durable as was asked for.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if self.dirty {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// What a key holds.
+    pub fn get(&self, key: &str) -> Result<Option<Cell>, StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT cell FROM kv WHERE key = ?1")?;
+        let text: Option<String> = query.query_row([key], |row| row.get(0)).optional()?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// Sets what a key holds.
+    pub fn put(&mut self, key: &str, cell: Option<&Cell>) -> Result<(), StoreError> {
+        self.begin()?;
+        match cell {
+            Some(cell) => {
+                let text = serde_json::to_string(cell)?;
+                self.connection.prepare_cached("INSERT OR REPLACE INTO kv VALUES (?1, ?2)")?.execute([key, &text])?;
+            }
+            None => {
+                self.connection.prepare_cached("DELETE FROM kv WHERE key = ?1")?.execute([key])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A small thing by name.
+    pub fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+        Ok(query.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    /// Keeps a small thing.
+    pub fn set_meta(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        self.begin()?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?.execute([name, value])?;
+        Ok(())
+    }
+
+    /// Appends an entry and applies it, remembering what its keys held.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.begin()?;
+        let mut undo: Vec<Change> = Vec::with_capacity(entry.changes.len());
+        for (key, cell) in &entry.changes {
+            undo.push((key.clone(), self.get(key)?));
+            self.put(key, cell.as_ref())?;
+        }
+        let (changes, undo) = (serde_json::to_string(&entry.changes)?, serde_json::to_string(&undo)?);
+        self.connection
+            .prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![entry.index as i64, entry.term as i64, changes, undo])?;
+        Ok(())
+    }
+
+    /// Takes back every entry from `first` on, newest first; returns them, oldest first.
+    pub fn truncate(&mut self, first: u64) -> Result<Vec<Entry>, StoreError> {
+        self.begin()?;
+        let rows: Vec<(u64, u64, String, String)> = {
+            let mut query =
+                self.connection.prepare_cached("SELECT idx, term, changes, undo FROM log WHERE idx >= ?1 ORDER BY idx DESC")?;
+            let rows = query.query_map([first as i64], |row| {
+                Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get(2)?, row.get(3)?))
+            })?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let mut entries = Vec::with_capacity(rows.len());
+        for (index, term, changes, undo) in rows {
+            let undo: Vec<Change> = serde_json::from_str(&undo)?;
+            for (key, cell) in undo.iter().rev() {
+                self.put(key, cell.as_ref())?;
+            }
+            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)? });
+        }
+        self.connection.prepare_cached("DELETE FROM log WHERE idx >= ?1")?.execute([first as i64])?;
+        self.connection.prepare_cached("DELETE FROM terms WHERE first >= ?1")?.execute([first as i64])?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// At most `limit` entries from `first` on, ascending. Empty where they have been compacted away or don't exist.
+    pub fn entries(&self, first: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT idx, term, changes FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
+        let rows = query.query_map(params![first as i64, limit as i64], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, String>(2)?))
+        })?;
+        let mut entries = Vec::new();
+        for row in rows {
+            let (index, term, changes) = row?;
+            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)? });
+        }
+        if entries.first().is_some_and(|entry| entry.index != first) {
+            entries.clear();
+        }
+        Ok(entries)
+    }
+
+    /// The index of the oldest entry that is kept, if any.
+    pub fn oldest(&self) -> Result<Option<u64>, StoreError> {
+        let oldest: Option<i64> = self.connection.prepare_cached("SELECT min(idx) FROM log")?.query_row([], |row| row.get(0))?;
+        Ok(oldest.map(|index| index as u64))
+    }
+
+    /// Forgets entries below `first`.
+    pub fn compact(&mut self, first: u64) -> Result<(), StoreError> {
+        self.begin()?;
+        self.connection.prepare_cached("DELETE FROM log WHERE idx < ?1")?.execute([first as i64])?;
+        Ok(())
+    }
+
+    /// Where each term begins, ascending.
+    pub fn terms(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT term, first FROM terms ORDER BY term")?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes where a term begins.
+    pub fn begin_term(&mut self, term: u64, first: u64) -> Result<(), StoreError> {
+        self.begin()?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO terms VALUES (?1, ?2)")?
+            .execute(params![term as i64, first as i64])?;
+        Ok(())
+    }
+
+    /// Replaces everything by a snapshot that ends with entry `index` of `term`.
+    pub fn install(&mut self, rows: &[(String, Cell)], terms: &[(u64, u64)]) -> Result<(), StoreError> {
+        self.begin()?;
+        for table in ["kv", "log", "terms"] {
+            self.connection.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        for (key, cell) in rows {
+            self.put(key, Some(cell))?;
+        }
+        for (term, first) in terms {
+            self.begin_term(*term, *first)?;
+        }
+        Ok(())
+    }
+
+    /// The versioned row of a key.
+    pub fn versioned(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut query = self.connection.prepare_cached("SELECT row FROM versions WHERE key = ?1")?;
+        Ok(query.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    /// Sets the versioned row of a key.
+    pub fn set_versioned(&mut self, key: &str, row: &str) -> Result<(), StoreError> {
+        self.begin()?;
+        self.connection.prepare_cached("INSERT OR REPLACE INTO versions VALUES (?1, ?2)")?.execute([key, row])?;
+        Ok(())
+    }
+
+    /// Every versioned row, ascending by key.
+    pub fn all_versioned(&self) -> Result<Vec<(String, String)>, StoreError> {
+        all_versioned(&self.connection)
+    }
+}
+
+fn all_versioned(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT key, row FROM versions ORDER BY key")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A consistent copy of a node's database, tied to an exact position.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Term and index of the last entry in it.
+    pub last: (u64, u64),
+    /// Where each term begins.
+    pub terms: Vec<(u64, u64)>,
+    /// What each key holds.
+    pub rows: Vec<(String, Cell)>,
+    /// The versioned rows.
+    pub versions: Vec<(String, String)>,
+}
+
+/// Reads a snapshot on a connection of its own, beside the writer: the position is read inside the same transaction as the rows.
+pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
+    let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    connection.execute_batch("BEGIN")?;
+    let position = |name: &str| -> Result<u64, StoreError> {
+        let text: Option<String> =
+            connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    };
+    let newest: Option<(u64, u64)> = connection
+        .query_row("SELECT term, idx FROM log ORDER BY idx DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+        })
+        .optional()?;
+    let last = match newest {
+        Some(last) => last,
+        None => (position("snapshot-term")?, position("snapshot-index")?),
+    };
+    let mut terms = Vec::new();
+    let mut query = connection.prepare("SELECT term, first FROM terms ORDER BY term")?;
+    for row in query.query_map([], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))? {
+        terms.push(row?);
+    }
+    let mut rows = Vec::new();
+    let mut query = connection.prepare("SELECT key, cell FROM kv ORDER BY key")?;
+    for row in query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+        let (key, cell) = row?;
+        rows.push((key, serde_json::from_str(&cell)?));
+    }
+    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)? })
+}
