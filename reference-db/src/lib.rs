@@ -18,8 +18,8 @@
 
 pub mod client;
 pub mod config;
-pub mod mode;
 mod http;
+pub mod mode;
 mod modes;
 mod node;
 pub mod operation;

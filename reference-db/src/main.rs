@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The `refdb` program: one node.
+
+fn main() {
+    std::process::exit(refdb::main_from(std::env::args_os()));
+}

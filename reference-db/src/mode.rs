@@ -102,6 +102,10 @@ pub trait Protocol: Send {
     /// Takes one input at time `now`. An error is the disk's, and ends the process: what is not known to be on disk must not be told.
     fn step(&mut self, store: &mut Store, now: Duration, input: Input) -> Result<Vec<Output>, StoreError>;
 
+    /// Called once after the steps of a batch and before its commit: whatever concerns all of them at once, such as sending the new entries
+    /// to followers in one message. Its outputs come after those of the steps.
+    fn settle(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError>;
+
     /// What it says of itself.
     fn status(&self) -> Status;
 }

@@ -251,9 +251,8 @@ pub struct Applied {
 /// A definite refusal; nothing is changed then.
 pub fn apply(operation: &Operation, held: Option<Cell>) -> Result<Applied, Refusal> {
     let changed = |cell: Option<Cell>| Ok(Applied { outcome: Outcome::Done, change: Some(cell) });
-    let wrong = |kind: &str| {
-        Err(Refusal::definite(Code::WrongType, format!("{} does not hold a {kind}", operation.key())))
-    };
+    let wrong =
+        |kind: &str| Err(Refusal::definite(Code::WrongType, format!("{} does not hold a {kind}", operation.key())));
     match operation {
         Operation::Read { .. } => Ok(Applied { outcome: held.into(), change: None }),
         Operation::Write { value, .. } => changed(Some(Cell::Register(value.clone()))),

@@ -144,9 +144,12 @@ impl Store {
             self.put(key, cell.as_ref())?;
         }
         let (changes, undo) = (serde_json::to_string(&entry.changes)?, serde_json::to_string(&undo)?);
-        self.connection
-            .prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![entry.index as i64, entry.term as i64, changes, undo])?;
+        self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            entry.index as i64,
+            entry.term as i64,
+            changes,
+            undo
+        ])?;
         Ok(())
     }
 
@@ -154,8 +157,9 @@ impl Store {
     pub fn truncate(&mut self, first: u64) -> Result<Vec<Entry>, StoreError> {
         self.begin()?;
         let rows: Vec<(u64, u64, String, String)> = {
-            let mut query =
-                self.connection.prepare_cached("SELECT idx, term, changes, undo FROM log WHERE idx >= ?1 ORDER BY idx DESC")?;
+            let mut query = self
+                .connection
+                .prepare_cached("SELECT idx, term, changes, undo FROM log WHERE idx >= ?1 ORDER BY idx DESC")?;
             let rows = query.query_map([first as i64], |row| {
                 Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get(2)?, row.get(3)?))
             })?;
@@ -177,7 +181,9 @@ impl Store {
 
     /// At most `limit` entries from `first` on, ascending. Empty where they have been compacted away or don't exist.
     pub fn entries(&self, first: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut query = self.connection.prepare_cached("SELECT idx, term, changes FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT idx, term, changes FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
         let rows = query.query_map(params![first as i64, limit as i64], |row| {
             Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, String>(2)?))
         })?;
@@ -194,7 +200,8 @@ impl Store {
 
     /// The index of the oldest entry that is kept, if any.
     pub fn oldest(&self) -> Result<Option<u64>, StoreError> {
-        let oldest: Option<i64> = self.connection.prepare_cached("SELECT min(idx) FROM log")?.query_row([], |row| row.get(0))?;
+        let oldest: Option<i64> =
+            self.connection.prepare_cached("SELECT min(idx) FROM log")?.query_row([], |row| row.get(0))?;
         Ok(oldest.map(|index| index as u64))
     }
 

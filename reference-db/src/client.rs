@@ -1,0 +1,13 @@
+//! The client library: it knows read policies, tokens and contexts, and what a failure means.
+//!
+//! One [`Pool`] a process knows where the nodes are; one [`Session`] for each session remembers what that session has seen. Nothing whose outcome is unknown
+//! is ever sent again: a retried write is two writes. A definite refusal that names the leader is followed.
+
+mod pool;
+mod session;
+
+pub use self::pool::Pool;
+pub use self::session::{Failed, Session};
+
+pub use crate::http::{Dump, Health, Held, NodeStatus};
+pub use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Version};

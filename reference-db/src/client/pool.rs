@@ -1,0 +1,118 @@
+//! Where the nodes are, and one request to one of them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::{Dump, Health, NodeStatus};
+use crate::operation::{Code, Refusal, Reply, Request};
+
+/// How long a connection may take; below the request's own limit, or a hung connect would look like an unknown outcome.
+const CONNECT: Duration = Duration::from_millis(300);
+/// How long a dump may take.
+const DUMP: Duration = Duration::from_secs(20);
+
+/// Connections to the nodes of a cluster.
+pub struct Pool {
+    http: reqwest::Client,
+    nodes: Vec<(String, SocketAddr)>,
+    timeout: Duration,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    error: Refusal,
+}
+
+impl Pool {
+    /// A pool for these nodes; an answer that takes longer than `timeout` is an unknown outcome.
+    ///
+    /// # Errors
+    /// If the HTTP client cannot be made.
+    pub fn new(nodes: Vec<(String, SocketAddr)>, timeout: Duration) -> Result<Pool, Refusal> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT.min(timeout / 2))
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(1_024)
+            .http1_only()
+            .build();
+        let http =
+            http.map_err(|error| Refusal::definite(Code::BadRequest, format!("making an HTTP client: {error}")))?;
+        Ok(Pool { http, nodes, timeout })
+    }
+
+    /// The nodes' names.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.nodes.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn address(&self, node: &str) -> Result<SocketAddr, Refusal> {
+        let known = self.nodes.iter().find(|(name, _)| name == node);
+        known
+            .map(|(_, address)| *address)
+            .ok_or_else(|| Refusal::definite(Code::Unreachable, format!("there is no node {node}")))
+    }
+
+    /// Sends a request to `node`. Only a refusal by the node, or a connection that never came to be, is definite.
+    pub async fn ask(&self, node: &str, request: &Request) -> Result<Reply, Refusal> {
+        self.post(node, "txn", serde_json::to_vec(request)).await
+    }
+
+    /// Makes `node` the leader.
+    pub async fn promote(&self, node: &str) -> Result<Reply, Refusal> {
+        self.post(node, "promote", Ok(Vec::new())).await
+    }
+
+    async fn post(&self, node: &str, path: &str, body: serde_json::Result<Vec<u8>>) -> Result<Reply, Refusal> {
+        let body = body.map_err(|error| Refusal::definite(Code::BadRequest, error.to_string()))?;
+        let url = format!("http://{}/v1/{path}", self.address(node)?);
+        let sent = self.http.post(url).timeout(self.timeout).body(body).send().await;
+        let response = sent.map_err(|error| failure(node, &error))?;
+        let ok = response.status().is_success();
+        let text = response.bytes().await.map_err(|error| failure(node, &error))?;
+        let garbled = |error| Refusal::unknown(Code::ConnectionLost, format!("{node} answered something odd: {error}"));
+        if ok {
+            serde_json::from_slice(&text).map_err(garbled)
+        } else {
+            Err(serde_json::from_slice::<Body>(&text).map_err(garbled)?.error)
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, node: &str, path: &str, timeout: Duration) -> Result<T, Refusal> {
+        let url = format!("http://{}/v1/{path}", self.address(node)?);
+        let response = self.http.get(url).timeout(timeout).send().await.map_err(|error| failure(node, &error))?;
+        let text = response.bytes().await.map_err(|error| failure(node, &error))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| Refusal::definite(Code::ConnectionLost, format!("{node} answered something odd: {error}")))
+    }
+
+    /// Whether `node` can serve, and to which run it belongs.
+    pub async fn health(&self, node: &str) -> Result<Health, Refusal> {
+        self.get(node, "health", self.timeout).await
+    }
+
+    /// What `node` says of itself.
+    pub async fn status(&self, node: &str) -> Result<NodeStatus, Refusal> {
+        self.get(node, "status", self.timeout).await
+    }
+
+    /// Everything that `node` itself holds.
+    pub async fn dump(&self, node: &str) -> Result<Dump, Refusal> {
+        self.get(node, "dump", DUMP).await
+    }
+}
+
+/// What a transport failure means: only a connection that never came to be proves that nothing happened.
+fn failure(node: &str, error: &reqwest::Error) -> Refusal {
+    if error.is_connect() {
+        Refusal::definite(Code::Unreachable, format!("{node} can't be reached"))
+    } else if error.is_timeout() {
+        Refusal::unknown(Code::Timeout, format!("{node} did not answer in time"))
+    } else {
+        Refusal::unknown(Code::ConnectionLost, format!("the connection to {node} broke"))
+    }
+}

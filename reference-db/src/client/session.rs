@@ -1,0 +1,231 @@
+//! What one session remembers, and how its read policy chooses a replica.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::pool::Pool;
+use crate::config::{ModeConfig, Policy, ReadPolicy};
+use crate::modes::leaderless::hash;
+use crate::operation::{Code, Context, Operation, Refusal, Reply, Request, Version};
+
+/// How many nodes are tried for one operation, as long as each refuses definitely.
+const HOPS: usize = 3;
+/// How long a replica may wait until it has caught up with the token before the next one is asked, milliseconds.
+const TOKEN_WAIT_MS: u64 = 25;
+/// Of how many keys a session remembers the context.
+const CONTEXTS: usize = 256;
+
+/// A session: a person at a device.
+pub struct Session {
+    pool: Arc<Pool>,
+    policy: Policy,
+    name: String,
+    rng: ChaCha8Rng,
+    leader: Option<String>,
+    token: Option<(u64, u64)>,
+    contexts: HashMap<String, Context>,
+    order: VecDeque<String>,
+}
+
+/// A refusal with the node that spoke last.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// Why.
+    pub refusal: Refusal,
+    /// Who said so, or could not be reached.
+    pub node: String,
+}
+
+impl Session {
+    /// A session called `name`; `seed` decides its random choices.
+    pub fn new(pool: Arc<Pool>, config: &ModeConfig, name: &str, seed: u64) -> Session {
+        let rng = ChaCha8Rng::seed_from_u64(hash(&[name]) ^ seed);
+        Session {
+            pool,
+            policy: config.policy.clone(),
+            name: name.to_string(),
+            rng,
+            leader: None,
+            token: None,
+            contexts: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Forgets everything and goes on under another name.
+    pub fn renew(&mut self, name: &str) {
+        self.name = name.to_string();
+        self.token = None;
+        self.contexts.clear();
+        self.order.clear();
+    }
+
+    /// Does `ops` as one request.
+    pub async fn execute(&mut self, ops: Vec<Operation>) -> Result<Reply, Failed> {
+        let writes = ops.iter().any(Operation::writes);
+        let outcome = match &self.policy {
+            Policy::SingleLeader(_) if writes => self.at_leader(self.request(ops, false)).await,
+            Policy::SingleLeader(mode) => match mode.reads {
+                ReadPolicy::Leader => self.at_leader(self.request(ops, true)).await,
+                ReadPolicy::Any => self.at_any(self.request(ops, false)).await,
+                ReadPolicy::Sticky => self.at_own(self.request(ops, false)).await,
+                ReadPolicy::Token => self.with_token(self.request(ops, false)).await,
+            },
+            Policy::Leaderless(_) => {
+                let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
+                let request = self.request(ops, false);
+                let outcome = self.at_any(request).await;
+                if let Ok(reply) = &outcome {
+                    self.learn(&keys, reply);
+                }
+                outcome
+            }
+        };
+        if let (Ok(reply), Policy::SingleLeader(_)) = (&outcome, &self.policy)
+            && let Some(Version::Position { term, index }) = reply.version
+        {
+            self.token = self.token.max(Some((term, index)));
+        }
+        outcome
+    }
+
+    fn request(&self, ops: Vec<Operation>, leader: bool) -> Request {
+        let context: BTreeMap<String, Context> = ops
+            .iter()
+            .filter(|op| op.writes())
+            .filter_map(|op| self.contexts.get(op.key()).map(|context| (op.key().to_string(), context.clone())))
+            .collect();
+        Request { ops, leader, context, ..Request::default() }
+    }
+
+    fn random_node(&mut self) -> String {
+        let at = self.rng.random_range(0..self.pool.nodes().len());
+        self.pool.nodes().nth(at).unwrap_or_default().to_string()
+    }
+
+    /// At the leader, found by following definite refusals.
+    async fn at_leader(&mut self, request: Request) -> Result<Reply, Failed> {
+        let mut node = match &self.leader {
+            Some(leader) => leader.clone(),
+            None => self.random_node(),
+        };
+        for hop in 0.. {
+            match self.pool.ask(&node, &request).await {
+                Ok(reply) => {
+                    self.leader = Some(node);
+                    return Ok(reply);
+                }
+                Err(refusal) => {
+                    let lost = matches!(
+                        refusal.code,
+                        Code::NotLeader | Code::NoLeader | Code::Unreachable | Code::LeaseExpired | Code::ShuttingDown
+                    );
+                    if !lost || !refusal.definite || hop + 1 >= HOPS {
+                        if refusal.code != Code::CasMismatch && refusal.code != Code::WrongType {
+                            self.leader = None;
+                        }
+                        return Err(Failed { refusal, node });
+                    }
+                    self.leader = None;
+                    node = match refusal.leader {
+                        Some(leader) if leader != node => leader,
+                        _ => self.another(&node),
+                    };
+                }
+            }
+        }
+        unreachable!("the hops are counted")
+    }
+
+    fn another(&mut self, than: &str) -> String {
+        for _ in 0..8 {
+            let node = self.random_node();
+            if node != than {
+                return node;
+            }
+        }
+        than.to_string()
+    }
+
+    /// At a random node; at another if it can't be reached.
+    async fn at_any(&mut self, request: Request) -> Result<Reply, Failed> {
+        let node = self.random_node();
+        self.at(node, request).await
+    }
+
+    /// At the node that this session's name hashes to, or the next in its ranking if it can't be reached: a changed set of nodes moves
+    /// few sessions.
+    async fn at_own(&mut self, request: Request) -> Result<Reply, Failed> {
+        let mut ranked: Vec<&str> = self.pool.nodes().collect();
+        ranked.sort_by_key(|node| std::cmp::Reverse(hash(&[node, &self.name])));
+        let ranked: Vec<String> = ranked.into_iter().map(str::to_string).collect();
+        let mut last = None;
+        for node in ranked.into_iter().take(HOPS) {
+            match self.pool.ask(&node, &request).await {
+                Ok(reply) => return Ok(reply),
+                Err(refusal) if refusal.code == Code::Unreachable => last = Some(Failed { refusal, node }),
+                Err(refusal) => return Err(Failed { refusal, node }),
+            }
+        }
+        Err(last.unwrap_or_else(|| Failed {
+            refusal: Refusal::definite(Code::Unreachable, "there are no nodes"),
+            node: String::new(),
+        }))
+    }
+
+    async fn at(&mut self, first: String, request: Request) -> Result<Reply, Failed> {
+        let mut node = first;
+        for _ in 1..HOPS {
+            match self.pool.ask(&node, &request).await {
+                Err(refusal) if refusal.code == Code::Unreachable => node = self.another(&node),
+                other => return other.map_err(|refusal| Failed { refusal, node }),
+            }
+        }
+        self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
+    }
+
+    /// At any replica that has caught up with the token; the leader is asked last.
+    async fn with_token(&mut self, request: Request) -> Result<Reply, Failed> {
+        let request = Request { token: self.token, wait_ms: Some(TOKEN_WAIT_MS), ..request };
+        let mut node = self.random_node();
+        for _ in 1..HOPS {
+            match self.pool.ask(&node, &request).await {
+                Ok(reply) => return Ok(reply),
+                Err(refusal) if matches!(refusal.code, Code::Behind | Code::Unreachable) => node = self.another(&node),
+                Err(refusal) => return Err(Failed { refusal, node }),
+            }
+        }
+        if let Some(leader) = &self.leader {
+            node = leader.clone();
+        }
+        self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
+    }
+
+    /// Remembers what this session has seen of its keys, and that its own writes replace each other.
+    fn learn(&mut self, keys: &[String], reply: &Reply) {
+        let contexts: Vec<Context> = match &reply.version {
+            Some(Version::Vector { seen, dots }) => {
+                let mut context = seen.clone();
+                for (actor, counter) in dots {
+                    let held = context.entry(actor.clone()).or_insert(0);
+                    *held = (*held).max(*counter);
+                }
+                vec![context]
+            }
+            _ => reply.contexts.clone(),
+        };
+        for (key, context) in keys.iter().zip(contexts) {
+            if self.contexts.insert(key.clone(), context).is_none() {
+                self.order.push_back(key.clone());
+            }
+            while self.order.len() > CONTEXTS {
+                if let Some(oldest) = self.order.pop_front() {
+                    self.contexts.remove(&oldest);
+                }
+            }
+        }
+    }
+}

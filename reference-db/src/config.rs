@@ -1,0 +1,520 @@
+//! The modes' flags, their short label, and what each combination promises.
+//!
+//! The same flags start a node, configure the client library and name a run; so a label can be typed back in as flags.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Switch::On
+    }
+}
+
+/// When a leader acknowledges a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ack {
+    /// Once its own disk has it.
+    Async,
+    /// Once the disk of one follower, the synchronous one, has it too.
+    SemiSync,
+    /// Once the disks of all followers have it.
+    Sync,
+}
+
+/// What a semi-synchronous leader does without any follower to confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnSyncLoss {
+    /// Writes wait.
+    Wait,
+    /// It goes on as if asynchronous, quietly.
+    Async,
+}
+
+/// Who replaces a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failover {
+    /// Nobody: the first node leads, or nobody does.
+    Off,
+    /// An operator, by a call.
+    Manual,
+    /// The nodes themselves, by time-out and majority.
+    Auto,
+}
+
+/// Where clients read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadPolicy {
+    /// At the leader.
+    Leader,
+    /// At a random replica each time.
+    Any,
+    /// At one replica for each session.
+    Sticky,
+    /// At any replica that has what the session has written and read.
+    Token,
+}
+
+/// When a commit waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FsyncPolicy {
+    /// Always.
+    Always,
+    /// Never: the operating system writes when it likes.
+    Never,
+}
+
+/// How concurrent writes are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Versions {
+    /// By wall-clock time stamps: the last write wins.
+    Lww,
+    /// By version vectors: concurrent writes are kept as siblings.
+    Vectors,
+}
+
+/// Who sends a leaderless request to the replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coordinator {
+    /// The client itself.
+    Client,
+    /// A node.
+    Node,
+}
+
+/// The modes of replication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// One leader orders all writes.
+    SingleLeader,
+    /// Every replica accepts writes; quorums overlap.
+    Leaderless,
+}
+
+/// How the mode is chosen on a command line.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Mode of replication")]
+pub struct ModeArgs {
+    /// The mode, or a whole label such as "single-leader ack=async reads=any"
+    #[arg(long, value_enum, default_value = "single-leader")]
+    pub mode: Mode,
+    /// When a commit waits for the disk
+    #[arg(long, value_enum, default_value = "always")]
+    pub fsync: FsyncPolicy,
+    /// single-leader: when a write is acknowledged [default: semi-sync]
+    #[arg(long, value_enum)]
+    pub ack: Option<Ack>,
+    /// single-leader: without a synchronous follower, wait or go on [default: wait]
+    #[arg(long, value_enum)]
+    pub on_sync_loss: Option<OnSyncLoss>,
+    /// single-leader: who replaces a leader [default: auto]
+    #[arg(long, value_enum)]
+    pub failover: Option<Failover>,
+    /// single-leader: how long a leader may be silent [default: 600ms]
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    pub failover_timeout: Option<Duration>,
+    /// single-leader: whether a deposed leader is refused by its term [default: on]
+    #[arg(long, value_enum)]
+    pub fencing: Option<Switch>,
+    /// single-leader: whether a leader answers reads only while it may still lead [default: on]
+    #[arg(long, value_enum)]
+    pub lease: Option<Switch>,
+    /// single-leader: where clients read [default: token; with --ack async: any]
+    #[arg(long, value_enum)]
+    pub reads: Option<ReadPolicy>,
+    /// leaderless: replicas of each key [default: all nodes]
+    #[arg(long)]
+    pub n: Option<usize>,
+    /// leaderless: replicas that must have a write [default: a majority of n]
+    #[arg(long)]
+    pub w: Option<usize>,
+    /// leaderless: replicas that must answer a read [default: a majority of n]
+    #[arg(long)]
+    pub r: Option<usize>,
+    /// leaderless: how concurrent writes are told apart [default: vectors]
+    #[arg(long, value_enum)]
+    pub versions: Option<Versions>,
+    /// leaderless: who sends to the replicas [default: node]
+    #[arg(long, value_enum)]
+    pub coordinator: Option<Coordinator>,
+    /// leaderless: whether a read mends the stale replicas that it meets [default: on]
+    #[arg(long, value_enum)]
+    pub read_repair: Option<Switch>,
+    /// leaderless: whether replicas compare themselves in the background [default: on]
+    #[arg(long, value_enum)]
+    pub anti_entropy: Option<Switch>,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let wrong = || format!("{text:?} is no duration; write 600ms or 2s");
+    let number: f64 = text[..split].parse().map_err(|_| wrong())?;
+    let seconds = match &text[split..] {
+        "ms" => number / 1e3,
+        "" | "s" => number,
+        _ => return Err(wrong()),
+    };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration >= Duration::from_millis(50) && duration <= Duration::from_secs(600) => Ok(duration),
+        _ => Err(format!("{text:?} is not between 50ms and 600s")),
+    }
+}
+
+/// The single-leader mode with its policies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SingleLeader {
+    /// When a write is acknowledged.
+    pub ack: Ack,
+    /// Without a synchronous follower.
+    pub on_sync_loss: OnSyncLoss,
+    /// Who replaces a leader.
+    pub failover: Failover,
+    /// How long a leader may be silent.
+    pub failover_timeout: Duration,
+    /// Whether a deposed leader is refused.
+    pub fencing: bool,
+    /// Whether the leader's reads need a lease.
+    pub lease: bool,
+    /// Where clients read.
+    pub reads: ReadPolicy,
+}
+
+/// The leaderless mode with its policies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Leaderless {
+    /// Replicas of each key.
+    pub n: usize,
+    /// Replicas that must have a write.
+    pub w: usize,
+    /// Replicas that must answer a read.
+    pub r: usize,
+    /// How concurrent writes are told apart.
+    pub versions: Versions,
+    /// Who sends to the replicas.
+    pub coordinator: Coordinator,
+    /// Whether a read mends stale replicas.
+    pub read_repair: bool,
+    /// Whether replicas compare themselves in the background.
+    pub anti_entropy: bool,
+}
+
+/// A mode with its policies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// One leader.
+    SingleLeader(SingleLeader),
+    /// No leader.
+    Leaderless(Leaderless),
+}
+
+/// How a cluster replicates and syncs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ModeConfig {
+    /// The mode and its policies.
+    pub policy: Policy,
+    /// When a commit waits for the disk.
+    pub fsync: FsyncPolicy,
+}
+
+fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+}
+
+fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+impl ModeArgs {
+    /// The configuration for a cluster of `nodes` nodes.
+    ///
+    /// # Errors
+    /// One sentence that names the flag, where flags contradict each other.
+    pub fn config(&self, nodes: usize) -> Result<ModeConfig, String> {
+        let policy = match self.mode {
+            Mode::SingleLeader => Policy::SingleLeader(self.single_leader(nodes)?),
+            Mode::Leaderless => Policy::Leaderless(self.leaderless(nodes)?),
+        };
+        Ok(ModeConfig { policy, fsync: self.fsync })
+    }
+
+    fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
+        let foreign = [
+            ("--n", self.n.is_some()),
+            ("--w", self.w.is_some()),
+            ("--r", self.r.is_some()),
+            ("--versions", self.versions.is_some()),
+            ("--coordinator", self.coordinator.is_some()),
+            ("--read-repair", self.read_repair.is_some()),
+            ("--anti-entropy", self.anti_entropy.is_some()),
+        ];
+        refuse_foreign(&foreign, "leaderless", "single-leader")?;
+        let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
+        if ack != Ack::Async && nodes < 2 {
+            return Err(format!("--ack {}: there is no follower to confirm with one node", word(ack)));
+        }
+        if self.on_sync_loss == Some(OnSyncLoss::Async) && ack != Ack::SemiSync {
+            return Err("--on-sync-loss async goes with --ack semi-sync".to_string());
+        }
+        let default_reads = if ack == Ack::Async { ReadPolicy::Any } else { ReadPolicy::Token };
+        Ok(SingleLeader {
+            ack,
+            on_sync_loss: self.on_sync_loss.unwrap_or(OnSyncLoss::Wait),
+            failover: self.failover.unwrap_or(Failover::Auto),
+            failover_timeout: self.failover_timeout.unwrap_or(Duration::from_millis(600)),
+            fencing: self.fencing.is_none_or(Switch::is_on),
+            lease: self.lease.is_none_or(Switch::is_on),
+            reads: self.reads.unwrap_or(default_reads),
+        })
+    }
+
+    fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
+        let foreign = [
+            ("--ack", self.ack.is_some()),
+            ("--on-sync-loss", self.on_sync_loss.is_some()),
+            ("--failover", self.failover.is_some()),
+            ("--failover-timeout", self.failover_timeout.is_some()),
+            ("--fencing", self.fencing.is_some()),
+            ("--lease", self.lease.is_some()),
+            ("--reads", self.reads.is_some()),
+        ];
+        refuse_foreign(&foreign, "single-leader", "leaderless")?;
+        let n = self.n.unwrap_or(nodes);
+        let (w, r) = (self.w.unwrap_or(n / 2 + 1), self.r.unwrap_or(n / 2 + 1));
+        for (flag, value, most) in [("--n", n, nodes), ("--w", w, n), ("--r", r, n)] {
+            if value < 1 || value > most {
+                return Err(format!("{flag} {value}: between 1 and {most} is possible"));
+            }
+        }
+        Ok(Leaderless {
+            n,
+            w,
+            r,
+            versions: self.versions.unwrap_or(Versions::Vectors),
+            coordinator: self.coordinator.unwrap_or(Coordinator::Node),
+            read_repair: self.read_repair.is_none_or(Switch::is_on),
+            anti_entropy: self.anti_entropy.is_none_or(Switch::is_on),
+        })
+    }
+}
+
+fn refuse_foreign(flags: &[(&str, bool)], theirs: &str, ours: &str) -> Result<(), String> {
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(format!("{flag} goes with --mode {theirs}, not with {ours}")),
+        None => Ok(()),
+    }
+}
+
+impl ModeConfig {
+    /// The short label, the same in flags, files and reports.
+    pub fn label(&self) -> String {
+        let mut label = match &self.policy {
+            Policy::SingleLeader(mode) => {
+                let mut label = format!(
+                    "single-leader ack={} failover={} reads={}",
+                    word(mode.ack),
+                    word(mode.failover),
+                    word(mode.reads)
+                );
+                if mode.on_sync_loss == OnSyncLoss::Async {
+                    label += " on-sync-loss=async";
+                }
+                if mode.failover != Failover::Off {
+                    label += &format!(" fencing={}", switch(mode.fencing));
+                }
+                if !mode.lease {
+                    label += " lease=off";
+                }
+                label
+            }
+            Policy::Leaderless(mode) => {
+                let mut label =
+                    format!("leaderless n={} w={} r={} versions={}", mode.n, mode.w, mode.r, word(mode.versions));
+                if mode.coordinator == Coordinator::Client {
+                    label += " coordinator=client";
+                }
+                for (name, on) in [("read-repair", mode.read_repair), ("anti-entropy", mode.anti_entropy)] {
+                    if !on {
+                        label += &format!(" {name}=off");
+                    }
+                }
+                label
+            }
+        };
+        if self.fsync == FsyncPolicy::Never {
+            label += " fsync=never";
+        }
+        label
+    }
+
+    /// The flags that start a node with it.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags: Vec<(&str, String)> = vec![("--fsync", word(self.fsync))];
+        match &self.policy {
+            Policy::SingleLeader(mode) => flags.extend([
+                ("--mode", "single-leader".to_string()),
+                ("--ack", word(mode.ack)),
+                ("--on-sync-loss", word(mode.on_sync_loss)),
+                ("--failover", word(mode.failover)),
+                ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
+                ("--fencing", switch(mode.fencing).to_string()),
+                ("--lease", switch(mode.lease).to_string()),
+            ]),
+            Policy::Leaderless(mode) => flags.extend([
+                ("--mode", "leaderless".to_string()),
+                ("--n", mode.n.to_string()),
+                ("--w", mode.w.to_string()),
+                ("--r", mode.r.to_string()),
+                ("--versions", word(mode.versions)),
+                ("--coordinator", word(mode.coordinator)),
+                ("--read-repair", switch(mode.read_repair).to_string()),
+                ("--anti-entropy", switch(mode.anti_entropy).to_string()),
+            ]),
+        }
+        flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
+    }
+
+    /// The guarantees that hold under every fault that leaves the mode's assumptions intact.
+    pub fn promises(&self) -> Vec<&'static str> {
+        match &self.policy {
+            Policy::SingleLeader(mode) => mode.promises(self.fsync),
+            Policy::Leaderless(mode) => mode.promises(self.fsync),
+        }
+    }
+
+    /// Whether the order of writes extends real time: one leader at a time, and no acknowledged write that a failover discards.
+    pub fn order_is_real_time(&self) -> bool {
+        matches!(&self.policy, Policy::SingleLeader(mode) if mode.keeps_acknowledged())
+    }
+}
+
+impl SingleLeader {
+    /// Whether an acknowledged write survives the loss of one node.
+    fn keeps_acknowledged(&self) -> bool {
+        let one_leader = self.failover == Failover::Off || self.fencing;
+        let copied = self.ack != Ack::Async && self.on_sync_loss == OnSyncLoss::Wait;
+        one_leader && (copied || self.failover == Failover::Off)
+    }
+
+    fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
+        let mut promises = Vec::new();
+        let keeps = self.keeps_acknowledged();
+        if keeps && (fsync == FsyncPolicy::Always || self.ack != Ack::Async) {
+            promises.push("lost-writes");
+        }
+        // A token refuses what it cannot serve, so what a session saw never shrinks even where a tail was discarded.
+        let session = match self.reads {
+            ReadPolicy::Token => true,
+            ReadPolicy::Leader => keeps && self.lease,
+            ReadPolicy::Any | ReadPolicy::Sticky => false,
+        };
+        if session {
+            promises.extend(["read-your-writes", "monotonic-reads"]);
+        }
+        if keeps {
+            promises.extend(["monotonic-writes", "writes-follow-reads", "consistent-prefix"]);
+        }
+        if self.failover == Failover::Off || self.fencing {
+            promises.push("convergence");
+        }
+        if self.reads == ReadPolicy::Leader && self.lease && keeps {
+            promises.push("linearizable");
+        }
+        promises
+    }
+}
+
+impl Leaderless {
+    fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
+        let mut promises = Vec::new();
+        let overlap = self.w + self.r > self.n;
+        if self.versions == Versions::Vectors && self.w > self.n / 2 && fsync == FsyncPolicy::Always {
+            promises.push("lost-writes");
+        }
+        // A read overlaps every achieved write, so a session sees its own acknowledged writes, or what replaced them.
+        if overlap && self.versions == Versions::Vectors {
+            promises.push("read-your-writes");
+        }
+        if self.anti_entropy {
+            promises.push("convergence");
+        }
+        promises
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        mode: ModeArgs,
+    }
+
+    fn config(flags: &str) -> Result<ModeConfig, String> {
+        let words = std::iter::once("refdb").chain(flags.split_whitespace());
+        Flags::try_parse_from(words).map_err(|error| error.to_string())?.mode.config(5)
+    }
+
+    #[test]
+    fn flags_survive_a_round_trip() {
+        for flags in [
+            "",
+            "--ack async --fencing off",
+            "--mode leaderless --n 3 --w 2 --r 2 --versions lww",
+            "--ack sync --lease off --fsync never",
+        ] {
+            let first = config(flags).expect("sensible flags");
+            let mut second = config(&first.flags().join(" ")).expect("its own flags");
+            if let (Policy::SingleLeader(first), Policy::SingleLeader(second)) = (&first.policy, &mut second.policy) {
+                second.reads = first.reads;
+            }
+            assert_eq!(first, second);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_flag() {
+        for (flags, part) in [
+            ("--mode leaderless --w 9", "--w 9"),
+            ("--w 2", "--w goes with --mode leaderless"),
+            ("--mode leaderless --ack sync", "--ack"),
+        ] {
+            let error = config(flags).expect_err("it is nonsense");
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn asynchronous_replication_promises_no_acknowledged_write() {
+        assert!(!config("--ack async").expect("flags").promises().contains(&"lost-writes"));
+        assert!(config("").expect("flags").promises().contains(&"lost-writes"));
+        assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
+    }
+}

@@ -1,0 +1,226 @@
+//! What clients and operators can ask over HTTP.
+//!
+//! | | |
+//! |---|---|
+//! | `POST /v1/txn` | operations, one or several at once |
+//! | `GET /v1/health` | the run's identity, and whether clients can be served |
+//! | `GET /v1/status` | role, term, position, who leads, the node's wall clock |
+//! | `GET /v1/dump` | everything that this very replica holds, as of one position |
+//! | `GET /v1/metrics` | counters |
+//! | `POST /v1/promote` | makes this node the leader; planned, it loses nothing |
+//!
+//! Every refusal has a body `{"error": {"code", "definite", "message", "leader"}}`; `definite` says that the operation certainly did not happen.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::config::Policy;
+use crate::mode::Status;
+use crate::modes::leaderless;
+use crate::node::{Answer, Arrival, Published};
+use crate::operation::{Code, Outcome, Refusal, Reply, Request, Version};
+use crate::store::snapshot;
+
+/// The longest that any request waits inside.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What the handlers share.
+pub struct Context {
+    /// The run's identity.
+    pub run: String,
+    /// This node.
+    pub name: String,
+    /// Every node.
+    pub nodes: Vec<String>,
+    /// The mode.
+    pub policy: Policy,
+    /// When the process began.
+    pub began: Instant,
+    /// Where the database is.
+    pub database: PathBuf,
+    /// The way to the node's thread.
+    pub arrivals: std::sync::mpsc::Sender<Arrival>,
+    /// What the node says of itself.
+    pub published: Arc<Mutex<Published>>,
+}
+
+type Shared = State<Arc<Context>>;
+
+/// The routes.
+pub fn router(context: Arc<Context>) -> Router {
+    Router::new()
+        .route("/v1/txn", post(txn))
+        .route("/v1/health", get(health))
+        .route("/v1/status", get(status))
+        .route("/v1/dump", get(dump))
+        .route("/v1/metrics", get(metrics))
+        .route("/v1/promote", post(promote))
+        .with_state(context)
+}
+
+async fn txn(State(context): Shared, body: axum::body::Bytes) -> Response {
+    let request: Request = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return refused(&Refusal::definite(Code::BadRequest, format!("the body is no request: {error}"))),
+    };
+    answered(ask(&context, |answer| Arrival::Request(request, answer)).await)
+}
+
+async fn promote(State(context): Shared) -> Response {
+    answered(ask(&context, Arrival::Promote).await)
+}
+
+async fn ask(context: &Context, arrival: impl FnOnce(Answer) -> Arrival) -> Result<Reply, Refusal> {
+    let (sender, receiver) = oneshot::channel();
+    let gone = |definite| Refusal { definite, ..Refusal::definite(Code::ShuttingDown, "the node is going down") };
+    if context.arrivals.send(arrival(sender)).is_err() {
+        return Err(gone(true));
+    }
+    match tokio::time::timeout(PATIENCE, receiver).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(gone(false)),
+        Err(_) => Err(Refusal::unknown(Code::Timeout, "the node did not finish the request in time")),
+    }
+}
+
+fn answered(result: Result<Reply, Refusal>) -> Response {
+    match result {
+        Ok(reply) => match serde_json::to_vec(&reply) {
+            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => refused(&Refusal::unknown(Code::BadRequest, error.to_string())),
+        },
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal.code {
+        Code::BadRequest | Code::Unsupported => StatusCode::BAD_REQUEST,
+        Code::CasMismatch | Code::WrongType | Code::TokenDiscarded => StatusCode::CONFLICT,
+        Code::NotLeader | Code::NoLeader | Code::Behind | Code::LeaseExpired | Code::ShuttingDown => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        _ => StatusCode::GATEWAY_TIMEOUT,
+    };
+    (status, Json(json!({ "error": refusal }))).into_response()
+}
+
+/// What `/v1/health` answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// The run's identity.
+    pub run: String,
+    /// The node.
+    pub node: String,
+    /// Whether clients can be served.
+    pub ready: bool,
+}
+
+async fn health(State(context): Shared) -> Json<Health> {
+    let ready = published(&context).status.ready;
+    Json(Health { run: context.run.clone(), node: context.name.clone(), ready })
+}
+
+/// What `/v1/status` answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The run's identity.
+    pub run: String,
+    /// The node.
+    pub node: String,
+    /// Its wall clock, nanoseconds since the epoch.
+    pub clock_ns: i64,
+    /// Seconds since the process began.
+    pub uptime: f64,
+    /// The rest.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+async fn status(State(context): Shared) -> Json<NodeStatus> {
+    let clock_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64);
+    Json(NodeStatus {
+        run: context.run.clone(),
+        node: context.name.clone(),
+        clock_ns,
+        uptime: context.began.elapsed().as_secs_f64(),
+        status: published(&context).status.clone(),
+    })
+}
+
+fn published(context: &Context) -> std::sync::MutexGuard<'_, Published> {
+    context.published.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+async fn metrics(State(context): Shared) -> Response {
+    let published = published(&context);
+    let mut lines: Vec<String> =
+        published.metrics.iter().map(|(name, value)| format!("refdb_{name} {value}\n")).collect();
+    lines.push(format!("refdb_position {}\n", published.status.position));
+    lines.push(format!("refdb_term {}\n", published.status.term));
+    lines.sort();
+    lines.concat().into_response()
+}
+
+/// A key as one replica holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The key.
+    pub key: String,
+    /// What it holds.
+    pub outcome: Outcome,
+    /// Where that stands.
+    #[serde(default)]
+    pub version: Option<Version>,
+}
+
+/// What `/v1/dump` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dump {
+    /// The node.
+    pub node: String,
+    /// Every key that holds something, ascending.
+    pub rows: Vec<Held>,
+    /// Term and index of the last entry in it.
+    pub position: (u64, u64),
+}
+
+async fn dump(State(context): Shared) -> Response {
+    match tokio::task::spawn_blocking(move || read_dump(&context)).await {
+        Ok(Ok(dump)) => Json(dump).into_response(),
+        Ok(Err(error)) => refused(&Refusal::definite(Code::ShuttingDown, error)),
+        Err(error) => refused(&Refusal::definite(Code::ShuttingDown, error.to_string())),
+    }
+}
+
+fn read_dump(context: &Context) -> Result<Dump, String> {
+    let copy = snapshot(&context.database).map_err(|error| error.to_string())?;
+    let version = Version::Position { term: copy.last.0, index: copy.last.1 };
+    let mut rows: Vec<Held> = copy
+        .rows
+        .into_iter()
+        .map(|(key, cell)| Held { key, outcome: Some(cell).into(), version: Some(version.clone()) })
+        .collect();
+    for (key, text) in copy.versions {
+        let here = match &context.policy {
+            Policy::Leaderless(policy) => leaderless::replicas(&context.nodes, &key, policy.n).contains(&context.name),
+            Policy::SingleLeader(_) => true,
+        };
+        if here {
+            let row = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let (outcome, version) = leaderless::shown(row);
+            rows.push(Held { key, outcome, version: Some(version) });
+        }
+    }
+    Ok(Dump { node: context.name.clone(), rows, position: copy.last })
+}

@@ -1,0 +1,54 @@
+//! The table of modes.
+
+pub mod leaderless;
+pub mod single_leader;
+
+use std::time::Duration;
+
+use crate::config::{ModeConfig, Policy};
+use crate::mode::Protocol;
+use crate::store::{Store, StoreError};
+
+/// What a list shows of a mode.
+pub struct Entry {
+    /// The name for `--mode`.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+}
+
+/// Every mode of replication.
+pub const MODES: &[Entry] = &[
+    Entry {
+        name: "single-leader",
+        about: "one leader orders all writes; followers copy its log (ack, failover, fencing, reads)",
+    },
+    Entry {
+        name: "leaderless",
+        about: "every replica accepts writes; quorums of reads and writes overlap (n, w, r, versions)",
+    },
+];
+
+/// Who a node is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// All nodes, itself among them, in the same order everywhere.
+    pub nodes: Vec<String>,
+    /// Seeds its random choices.
+    pub seed: u64,
+}
+
+/// The protocol of `config`, as it stands in `store`.
+pub fn build(
+    config: &ModeConfig,
+    identity: Identity,
+    store: &mut Store,
+    now: Duration,
+) -> Result<Box<dyn Protocol>, StoreError> {
+    Ok(match &config.policy {
+        Policy::SingleLeader(policy) => Box::new(single_leader::Node::recover(policy.clone(), identity, store, now)?),
+        Policy::Leaderless(policy) => Box::new(leaderless::Node::recover(policy.clone(), identity, store)?),
+    })
+}

@@ -1,0 +1,278 @@
+//! Who leads: time-outs, terms, and why an acknowledged write survives the loss of one node.
+//!
+//! A vote is two things at once. It is a *promise*: who grants a term adopts it on disk and refuses every lower one from then on, so the position that
+//! it reports with the vote is final. And it is a *census*: the candidate hands the term to the most advanced log among those that granted.
+//! A semi-synchronous write is on the leader and one follower; when all nodes but one have answered, that follower is among them, or the leader is.
+//!
+//! A question (`trial`) goes first and changes nothing, so that a node which alone has lost its leader disturbs nobody (Ongaro 2014, §9.6).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::replication::Leading;
+use super::{Message, Node, Position, Role};
+use crate::config::Failover;
+use crate::mode::{Output, Ticket};
+use crate::operation::{Code, Refusal, Reply};
+use crate::store::{Entry, Store, StoreError};
+
+/// How long a trial waits for all but one before a majority will do.
+const TRIAL: Duration = Duration::from_millis(60);
+/// How long an operator's request to lead may take.
+const PROMOTION_LIMIT: Duration = Duration::from_secs(5);
+/// With fencing off a leader yields only when one of a higher term has been in touch with it for so many time-outs: the time that whoever
+/// operates such a system takes to notice.
+const UNFENCED: u32 = 10;
+
+/// A canvass under way.
+pub struct Canvass {
+    trial: bool,
+    force: bool,
+    term: u64,
+    since: Duration,
+    answers: BTreeMap<String, Answer>,
+}
+
+/// What one node answered.
+pub struct Answer {
+    pub term: u64,
+    pub granted: bool,
+    pub alive: bool,
+    pub last: Position,
+}
+
+impl Node {
+    /// Time passed.
+    pub fn tick(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        self.expire_promotion(now, out);
+        match &self.role {
+            Role::Leader(_) => self.lead_on(now, out),
+            Role::Follower if now >= self.election_due => self.time_out(store, now, out)?,
+            Role::Follower => {}
+            Role::Candidate(_) => self.count(store, now, out)?,
+        }
+        Ok(())
+    }
+
+    fn time_out(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        match self.policy.failover {
+            Failover::Auto => self.canvass(store, now, true, false, out),
+            // Without automatic failover the first node leads whenever it runs, under a term of its own.
+            Failover::Off | Failover::Manual => {
+                let term = self.term + 1;
+                let me = self.me.name.clone();
+                self.adopt(store, term, Some(&me))?;
+                self.lead(store, now, out)
+            }
+        }
+    }
+
+    /// Asks everybody, first whether they would grant the next term, then for it.
+    pub fn canvass(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        trial: bool,
+        force: bool,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let term = self.term + 1;
+        if !trial {
+            let me = self.me.name.clone();
+            self.adopt(store, term, Some(&me))?;
+            out.push(Output::Say(format!("asks for term {term}, log at {:?}", self.last)));
+        }
+        self.leader = None;
+        self.role = Role::Candidate(Canvass { trial, force, term, since: now, answers: BTreeMap::new() });
+        let others: Vec<String> = self.others().cloned().collect();
+        out.extend(others.iter().map(|other| self.send(other, Message::Canvass { term, trial, force })));
+        self.count(store, now, out)
+    }
+
+    /// Somebody asks for a term.
+    pub fn canvassed_by(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        from: &str,
+        (asked, trial, force): (u64, bool, bool),
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let alive = !force && self.hears_a_leader(now);
+        let again = asked == self.term && self.voted.as_deref() == Some(from);
+        let granted = (asked > self.term || again) && !alive && (!self.is_leader() || self.policy.fencing || force);
+        if granted && !trial && !again {
+            self.step_down(now, &format!("{from} asks for term {asked}"), out);
+            self.adopt(store, asked, Some(from))?;
+        }
+        let answer = Message::Canvassed { asked, trial, term: self.term, granted, alive, last: self.last };
+        out.push(self.send(from, answer));
+        Ok(())
+    }
+
+    /// Whether this node has reason to believe that a leader lives: it is one that a majority confirms, or it heard one within the time-out.
+    fn hears_a_leader(&self, now: Duration) -> bool {
+        let timeout = self.policy.failover_timeout;
+        match &self.role {
+            Role::Leader(leading) => leading.confirmed_by(now, timeout) + 1 >= self.majority(),
+            Role::Follower => self.leader.is_some() && now.saturating_sub(self.heard) < timeout,
+            Role::Candidate(_) => false,
+        }
+    }
+
+    /// An answer arrived.
+    pub fn answered(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        from: &str,
+        (asked, trial): (u64, bool),
+        answer: Answer,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let theirs = answer.term;
+        match &mut self.role {
+            Role::Candidate(canvass) if canvass.term == asked && canvass.trial == trial => {
+                canvass.answers.insert(from.to_string(), answer);
+            }
+            _ => return Ok(()),
+        }
+        if theirs > self.term && theirs >= asked && !trial {
+            // Another candidate was faster; let it win.
+            self.adopt(store, theirs, None)?;
+            self.give_up(now);
+            return Ok(());
+        }
+        if theirs > self.term && trial {
+            self.adopt(store, theirs, None)?;
+        }
+        self.count(store, now, out)
+    }
+
+    fn give_up(&mut self, now: Duration) {
+        self.role = Role::Follower;
+        let patience = self.patience();
+        self.election_due = now + patience / 2;
+    }
+
+    /// Decides whether enough has been heard.
+    fn count(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let Role::Candidate(canvass) = &self.role else { return Ok(()) };
+        let granted = 1 + canvass.answers.values().filter(|answer| answer.granted).count();
+        let heard_of_leader = canvass.answers.values().any(|answer| answer.alive);
+        let waited = now.saturating_sub(canvass.since);
+        let nodes = self.me.nodes.len();
+        let patience = if canvass.trial { TRIAL } else { self.policy.failover_timeout };
+        let enough = granted + 1 >= nodes.max(2) || (waited >= patience && granted >= self.majority());
+        let (trial, force) = (canvass.trial, canvass.force);
+        if heard_of_leader && !force {
+            self.give_up(now);
+        } else if enough && granted >= self.majority() {
+            if trial { self.canvass(store, now, false, force, out)? } else { self.decide(store, now, out)? }
+        } else if waited >= patience * 2 {
+            self.give_up(now);
+        }
+        Ok(())
+    }
+
+    /// The term is ours: the most advanced log of those that granted it shall lead.
+    fn decide(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let Role::Candidate(canvass) = &self.role else { return Ok(()) };
+        let granted = canvass.answers.iter().filter(|(_, answer)| answer.granted);
+        let best = granted.max_by_key(|(_, answer)| answer.last).map(|(name, answer)| (name.clone(), answer.last));
+        match best {
+            // An operator's choice stands if it loses nothing; the most advanced log leads otherwise.
+            Some((name, last)) if last > self.last => {
+                out.push(Output::Say(format!("hands term {} to {name}, whose log is at {last:?}", self.term)));
+                out.push(self.send(&name, Message::Lead { term: self.term }));
+                self.role = Role::Follower;
+                self.heard = now;
+                let patience = self.patience();
+                self.election_due = now + patience;
+                Ok(())
+            }
+            _ => self.lead(store, now, out),
+        }
+    }
+
+    /// The owner of a term hands it to us.
+    pub fn told_to_lead(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        term: u64,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        if term == self.term && !self.is_leader() { self.lead(store, now, out) } else { Ok(()) }
+    }
+
+    /// Begins to lead the current term, with an entry that marks its beginning.
+    fn lead(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let entry = Entry { index: self.last.1 + 1, term: self.term, changes: Vec::new() };
+        out.push(Output::Say(format!("leads term {} from entry {}", self.term, entry.index)));
+        let others: Vec<String> = self.others().cloned().collect();
+        self.role = Role::Leader(Leading::new(&others, entry.index, now));
+        self.leader = Some(self.me.name.clone());
+        self.incoming = None;
+        self.write(store, entry)?;
+        if let Some((ticket, _)) = self.promotion.take() {
+            out.push(Output::Reply(ticket, Ok(self.empty_reply())));
+        }
+        Ok(())
+    }
+
+    fn empty_reply(&self) -> Reply {
+        Reply { node: self.me.name.clone(), results: Vec::new(), version: None, contexts: Vec::new() }
+    }
+
+    /// An operator asks this node to lead: planned, through the living leader, or in its absence by canvass.
+    pub fn promote(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        ticket: Ticket,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        if self.is_leader() {
+            out.push(Output::Reply(ticket, Ok(self.empty_reply())));
+            return Ok(());
+        }
+        if self.policy.failover == Failover::Off {
+            let refusal = Refusal::definite(Code::Unsupported, "with --failover off nobody can be promoted");
+            out.push(Output::Reply(ticket, Err(refusal)));
+            return Ok(());
+        }
+        self.promotion = Some((ticket, now + PROMOTION_LIMIT));
+        match self.leader.clone() {
+            Some(leader) if self.hears_a_leader(now) => {
+                out.push(self.send(&leader, Message::Handover));
+                Ok(())
+            }
+            _ => self.canvass(store, now, false, true, out),
+        }
+    }
+
+    /// The leader has drained: everything that it acknowledged is here.
+    pub fn take_over(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        if self.promotion.is_some() && !self.is_leader() { self.canvass(store, now, false, true, out) } else { Ok(()) }
+    }
+
+    fn expire_promotion(&mut self, now: Duration, out: &mut Vec<Output>) {
+        if let Some((ticket, deadline)) = self.promotion
+            && now >= deadline
+        {
+            self.promotion = None;
+            let refusal = Refusal::unknown(Code::Timeout, "the promotion did not finish in time");
+            out.push(Output::Reply(ticket, Err(refusal)));
+        }
+    }
+
+    /// A leader of a higher term is in touch with us while we lead. True if we yield.
+    pub fn yields_to_rival(&mut self, now: Duration) -> bool {
+        if self.policy.fencing || !self.is_leader() {
+            return true;
+        }
+        let since = *self.rival_since.get_or_insert(now);
+        now.saturating_sub(since) >= self.policy.failover_timeout * UNFENCED
+    }
+}

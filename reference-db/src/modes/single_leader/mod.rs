@@ -1,0 +1,454 @@
+//! One leader orders all writes; followers copy its log (DDIA, chapter 5, "Leaders and Followers").
+//!
+//! **Log.** Rows: each entry carries what its transaction's keys hold afterwards. An entry is applied when it is appended, on leader and
+//! follower alike, with an undo image beside it, so that a tail which a failover discards can be taken back. Entries leave for the followers after
+//! the leader's own fsync, in one message for a whole batch.
+//!
+//! **Acknowledgement.** A position is *committed* once enough disks have it: the leader's alone (`async`), one named follower's too (`semi-sync`;
+//! another takes its place when it lags for [`SYNC_PATIENCE`]), or every follower's (`sync`). A write is acknowledged when its position is
+//! committed, and a leader answers a read only then too: a value that only the leader has may vanish with it.
+//!
+//! **Failover** ([`election`]). A node that has not heard its leader for the time-out canvasses the others. Whoever grants adopts the new term
+//! first, and from then on refuses the old leader (fencing): what it reported is final. The candidate waits until all but one have answered, or until
+//! a stated time has passed and a majority has, and hands the term to the most advanced log that it heard of. So with one node harmed an
+//! acknowledged write survives; when the leader and its synchronous follower are away *together* it may not. The deposed leader's tail is taken
+//! back when the new leader's first entry arrives, and kept in a file.
+//!
+//! **Holds**: see [`crate::config`]. **Allows**: stale reads on followers; with `async`, loss of the tail; with `--fencing off`, two leaders.
+//! A leader that is cut off and asynchronous goes on acknowledging until it hears of a higher term: fencing cannot stop that.
+//!
+//! Left out, though production would have it: parallel apply on followers, log shipping in a binary form, membership changes.
+
+mod election;
+mod replication;
+mod requests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::Identity;
+use crate::config::{Ack, Failover, SingleLeader};
+use crate::mode::{Input, Output, Protocol, Status, Ticket};
+use crate::operation::{Code, Refusal, Reply, Request};
+use crate::store::{Entry, Store, StoreError};
+use crate::value::Cell;
+
+/// How long the synchronous follower may lag before another takes its place.
+pub const SYNC_PATIENCE: Duration = Duration::from_millis(120);
+/// How long a request may wait for confirmation before its outcome is called unknown.
+pub const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
+/// How many entries are kept in memory for followers that are nearly up to date.
+const CACHE: usize = 20_000;
+/// How many entries the log keeps; a follower further back gets a snapshot.
+pub const KEEP: u64 = 50_000;
+/// Heartbeats in a failover time-out.
+const BEATS: u32 = 6;
+
+/// A position in the log: term, then index. Ordered as a pair.
+pub type Position = (u64, u64);
+
+/// What nodes tell each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// Leader to follower: entries after `previous`; without entries, a heartbeat.
+    Append {
+        /// The leader's term.
+        term: u64,
+        /// The position before the first entry.
+        previous: Position,
+        /// The entries.
+        entries: Vec<Entry>,
+        /// What is committed.
+        committed: u64,
+        /// When it was sent, by the leader's monotonic clock; echoed, for the lease.
+        sent: Duration,
+    },
+    /// Follower to leader: everything up to `matching` is on its disk.
+    Appended {
+        /// Its term.
+        term: u64,
+        /// Up to where its log equals the leader's.
+        matching: u64,
+        /// The echo.
+        sent: Duration,
+    },
+    /// Follower to leader: the entries did not fit, or the term is over.
+    Refused {
+        /// Its term.
+        term: u64,
+        /// The newest entry that may be common.
+        hint: u64,
+        /// Whether only a snapshot can help.
+        snapshot: bool,
+        /// The echo.
+        sent: Duration,
+    },
+    /// Candidate to all: who grants me this term?
+    Canvass {
+        /// The new term.
+        term: u64,
+        /// Only a question: nobody adopts anything.
+        trial: bool,
+        /// An operator wants it: a living leader is no reason to refuse.
+        force: bool,
+    },
+    /// The answer.
+    Canvassed {
+        /// The term that was asked about.
+        asked: u64,
+        /// Whether it was only a question.
+        trial: bool,
+        /// The answerer's own term.
+        term: u64,
+        /// Whether it grants.
+        granted: bool,
+        /// Whether it still hears a leader.
+        alive: bool,
+        /// Its last entry.
+        last: Position,
+    },
+    /// The owner of a term to the most advanced log: lead it.
+    Lead {
+        /// The term.
+        term: u64,
+    },
+    /// A follower to its leader: an operator wants me to lead; drain and let go.
+    Handover,
+    /// The leader: you have everything; take over.
+    TakeOver,
+    /// Leader to follower: a copy of everything begins, as of `last`.
+    SnapshotBegin {
+        /// The leader's term.
+        term: u64,
+        /// The last entry in it.
+        last: Position,
+        /// Where each term begins.
+        terms: Vec<(u64, u64)>,
+    },
+    /// Some of its rows.
+    SnapshotRows(Vec<(String, Cell)>),
+    /// It is complete.
+    SnapshotEnd,
+}
+
+/// What a node is at the moment.
+enum Role {
+    Follower,
+    Candidate(election::Canvass),
+    Leader(replication::Leading),
+}
+
+/// A read that waits until this replica has caught up with its token.
+struct Waiting {
+    ticket: Ticket,
+    request: Request,
+    deadline: Duration,
+}
+
+/// A copy of everything that is arriving.
+struct Incoming {
+    last: Position,
+    terms: Vec<(u64, u64)>,
+    rows: Vec<(String, Cell)>,
+}
+
+/// A node of the mode.
+pub struct Node {
+    policy: SingleLeader,
+    me: Identity,
+    rng: ChaCha8Rng,
+    term: u64,
+    voted: Option<String>,
+    last: Position,
+    /// Where each term of the log begins, ascending.
+    terms: Vec<(u64, u64)>,
+    /// Entries below this are no longer in the log.
+    oldest: u64,
+    /// The newest entries, contiguous, ending with `last`.
+    cache: VecDeque<Entry>,
+    committed: u64,
+    role: Role,
+    leader: Option<String>,
+    /// When the leader was heard last.
+    heard: Duration,
+    election_due: Duration,
+    waiting: Vec<Waiting>,
+    incoming: Option<Incoming>,
+    /// An operator's request to lead that is not answered yet.
+    promotion: Option<(Ticket, Duration)>,
+    /// With fencing off: since when a leader of a higher term has been in touch with this one.
+    rival_since: Option<Duration>,
+}
+
+impl Node {
+    /// The node as its store left it.
+    pub fn recover(policy: SingleLeader, me: Identity, store: &mut Store, now: Duration) -> Result<Node, StoreError> {
+        let number = |name: &str| -> Result<u64, StoreError> {
+            Ok(store.meta(name)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+        };
+        let (term, snapshot) = (number("term")?, (number("snapshot-term")?, number("snapshot-index")?));
+        let voted = store.meta("vote")?.filter(|name| !name.is_empty());
+        let oldest = store.oldest()?.unwrap_or(snapshot.1 + 1);
+        let terms = store.terms()?;
+        let mut node = Node {
+            rng: ChaCha8Rng::seed_from_u64(me.seed),
+            policy,
+            me,
+            term,
+            voted,
+            last: snapshot,
+            terms,
+            oldest,
+            cache: VecDeque::new(),
+            committed: 0,
+            role: Role::Follower,
+            leader: None,
+            heard: now,
+            election_due: now,
+            waiting: Vec::new(),
+            incoming: None,
+            promotion: None,
+            rival_since: None,
+        };
+        node.reload(store)?;
+        node.election_due = now + node.first_patience();
+        Ok(node)
+    }
+
+    /// Reads the log's newest entries into memory.
+    fn reload(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.cache.clear();
+        let mut from = self.oldest;
+        loop {
+            let entries = store.entries(from, CACHE)?;
+            let Some(newest) = entries.last() else { return Ok(()) };
+            self.last = (newest.term, newest.index);
+            from = newest.index + 1;
+            self.cache.extend(entries);
+            while self.cache.len() > CACHE {
+                self.cache.pop_front();
+            }
+        }
+    }
+
+    /// At the very first start the first node canvasses at once, so that a new cluster need not wait for a time-out.
+    fn first_patience(&mut self) -> Duration {
+        let first = self.me.nodes.first() == Some(&self.me.name);
+        match self.policy.failover {
+            Failover::Auto if self.term == 0 && first => Duration::from_millis(5),
+            Failover::Auto => self.patience(),
+            Failover::Off | Failover::Manual if first => Duration::from_millis(5),
+            Failover::Off | Failover::Manual => Duration::MAX / 2,
+        }
+    }
+
+    /// How long to wait for a leader: the time-out, and up to half as much by chance so that candidates do not meet.
+    fn patience(&mut self) -> Duration {
+        let timeout = self.policy.failover_timeout;
+        timeout + timeout.mul_f64(self.rng.random_range(0.0..0.5))
+    }
+
+    fn heartbeat(&self) -> Duration {
+        self.policy.failover_timeout / BEATS
+    }
+
+    fn majority(&self) -> usize {
+        self.me.nodes.len() / 2 + 1
+    }
+
+    fn others(&self) -> impl Iterator<Item = &String> {
+        self.me.nodes.iter().filter(|node| **node != self.me.name)
+    }
+
+    fn is_leader(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// The term of entry `index`, which must not be beyond the last; 0 for index 0.
+    fn term_at(&self, index: u64) -> u64 {
+        if index == 0 {
+            return 0;
+        }
+        let after = self.terms.partition_point(|(_, first)| *first <= index);
+        after.checked_sub(1).map_or(0, |at| self.terms[at].0)
+    }
+
+    /// Adopts a term, with or without a vote, before anything of it is told.
+    fn adopt(&mut self, store: &mut Store, term: u64, vote: Option<&str>) -> Result<(), StoreError> {
+        self.term = term;
+        self.voted = vote.map(str::to_string);
+        store.set_meta("term", &term.to_string())?;
+        store.set_meta("vote", vote.unwrap_or_default())
+    }
+
+    /// Writes an entry to the log and applies it.
+    fn write(&mut self, store: &mut Store, entry: Entry) -> Result<(), StoreError> {
+        if self.terms.last().is_none_or(|(term, _)| *term < entry.term) {
+            self.terms.push((entry.term, entry.index));
+            store.begin_term(entry.term, entry.index)?;
+        }
+        store.append(&entry)?;
+        self.last = (entry.term, entry.index);
+        self.cache.push_back(entry);
+        if self.cache.len() > CACHE {
+            self.cache.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Forgets what no follower is likely to ask for.
+    fn compact(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        let first = self.last.1.saturating_sub(KEEP);
+        if first > self.oldest + KEEP / 10 {
+            store.compact(first)?;
+            self.oldest = first;
+        }
+        Ok(())
+    }
+
+    /// Gives up leading; whoever waited for a confirmation learns that nobody knows.
+    fn step_down(&mut self, now: Duration, why: &str, out: &mut Vec<Output>) {
+        if let Role::Leader(leading) = std::mem::replace(&mut self.role, Role::Follower) {
+            out.push(Output::Say(format!("no longer leader of term {}: {why}", self.term)));
+            for pending in leading.pending {
+                out.push(Output::Reply(pending.ticket, Err(pending.abandoned())));
+            }
+        }
+        self.leader = None;
+        self.heard = now;
+        self.rival_since = None;
+        let patience = self.patience();
+        self.election_due = now + patience;
+    }
+
+    fn send(&self, to: &str, message: Message) -> Output {
+        Output::Send(to.to_string(), crate::mode::Message::Leader(message))
+    }
+}
+
+/// A request at the leader that waits until a position is committed.
+struct Pending {
+    position: u64,
+    ticket: Ticket,
+    reply: Reply,
+    writes: bool,
+    leased: bool,
+    deadline: Duration,
+}
+
+impl Pending {
+    fn abandoned(&self) -> Refusal {
+        let text = "this node stopped leading before enough others had confirmed";
+        if self.writes { Refusal::unknown(Code::Deposed, text) } else { Refusal::definite(Code::Deposed, text) }
+    }
+
+    fn late(&self) -> Refusal {
+        let text = format!("not confirmed within {} s", CONFIRM_LIMIT.as_secs());
+        if self.writes { Refusal::unknown(Code::Timeout, text) } else { Refusal::definite(Code::Timeout, text) }
+    }
+}
+
+impl Protocol for Node {
+    fn step(&mut self, store: &mut Store, now: Duration, input: Input) -> Result<Vec<Output>, StoreError> {
+        let mut out = Vec::new();
+        match input {
+            Input::Tick => self.tick(store, now, &mut out)?,
+            Input::Client { ticket, request } => self.request(store, now, ticket, request, &mut out)?,
+            Input::Promote { ticket } => self.promote(store, now, ticket, &mut out)?,
+            Input::Peer { from, message: crate::mode::Message::Leader(message) } => {
+                self.receive(store, now, &from, message, &mut out)?;
+            }
+            Input::Peer { .. } => {}
+        }
+        Ok(out)
+    }
+
+    fn settle(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError> {
+        let mut out = Vec::new();
+        self.serve_waiting(store, now, &mut out)?;
+        self.replicate(store, now, &mut out)?;
+        self.release(now, &mut out);
+        self.compact(store)?;
+        Ok(out)
+    }
+
+    fn status(&self) -> Status {
+        let (role, followers, sync_follower) = match &self.role {
+            Role::Follower => ("follower", BTreeMap::new(), None),
+            Role::Candidate(_) => ("candidate", BTreeMap::new(), None),
+            Role::Leader(leading) => {
+                let followers =
+                    leading.followers.iter().map(|(name, follower)| (name.clone(), follower.matching)).collect();
+                let sync = (self.policy.ack == Ack::SemiSync).then(|| leading.sync.clone()).flatten();
+                ("leader", followers, sync)
+            }
+        };
+        let leader = if self.is_leader() { Some(self.me.name.clone()) } else { self.leader.clone() };
+        Status {
+            role: role.to_string(),
+            term: self.term,
+            ready: leader.is_some() && (self.is_leader() || self.last.1 > 0),
+            leader,
+            position: self.last.1,
+            position_term: self.last.0,
+            committed: self.committed,
+            followers,
+            sync_follower,
+        }
+    }
+}
+
+impl Node {
+    fn receive(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        from: &str,
+        message: Message,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        match message {
+            Message::Append { term, previous, entries, committed, sent } => {
+                let batch = replication::Batch { term, previous, entries, committed, sent };
+                self.appended_by(store, now, from, batch, out)
+            }
+            Message::Appended { term, matching, sent } => {
+                self.confirmed(now, from, term, matching, sent);
+                Ok(())
+            }
+            Message::Refused { term, hint, snapshot, sent } => {
+                self.refused(store, now, from, replication::Refusing { term, hint, snapshot, sent }, out)
+            }
+            Message::Canvass { term, trial, force } => self.canvassed_by(store, now, from, (term, trial, force), out),
+            Message::Canvassed { asked, trial, term, granted, alive, last } => {
+                let answer = election::Answer { term, granted, alive, last };
+                self.answered(store, now, from, (asked, trial), answer, out)
+            }
+            Message::Lead { term } => self.told_to_lead(store, now, term, out),
+            Message::Handover => {
+                self.hand_over_to(now, from);
+                Ok(())
+            }
+            Message::TakeOver => self.take_over(store, now, out),
+            Message::SnapshotBegin { term, last, terms } => {
+                if term >= self.term && !self.is_leader() {
+                    self.heard = now;
+                    self.incoming = Some(Incoming { last, terms, rows: Vec::new() });
+                }
+                Ok(())
+            }
+            Message::SnapshotRows(rows) => {
+                self.heard = now;
+                if let Some(incoming) = &mut self.incoming {
+                    incoming.rows.extend(rows);
+                }
+                Ok(())
+            }
+            Message::SnapshotEnd => self.install(store, now, from, out),
+        }
+    }
+}

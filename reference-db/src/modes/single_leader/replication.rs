@@ -1,0 +1,417 @@
+//! How the log gets to the followers, and what is committed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{Incoming, KEEP, Message, Node, Pending, Position, Role, SYNC_PATIENCE};
+use crate::config::{Ack, Failover, OnSyncLoss};
+use crate::mode::Output;
+use crate::store::{Entry, Store, StoreError};
+
+/// How many entries travel in one message.
+const BATCH: usize = 512;
+/// How many entries may be under way to a follower.
+const WINDOW: u64 = 4_096;
+/// Without news of its entries for so many heartbeats a follower is sent them again.
+const RESEND_BEATS: u32 = 3;
+/// A snapshot is not sent to the same follower again within this time.
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a leader knows of a follower.
+pub struct Follower {
+    /// Up to here its log equals ours, on its disk.
+    pub matching: u64,
+    /// The next entry to send.
+    next: u64,
+    /// When it last confirmed anything.
+    heard: Duration,
+    /// When the newest message that it confirmed had been sent, by our clock.
+    echo: Duration,
+    /// When it last had everything, or made progress.
+    progress: Duration,
+    snapshot_at: Option<Duration>,
+}
+
+/// What a leader keeps in mind.
+pub struct Leading {
+    pub followers: BTreeMap<String, Follower>,
+    /// The synchronous follower.
+    pub sync: Option<String>,
+    /// Requests that wait for their position, ascending.
+    pub pending: VecDeque<Pending>,
+    /// Whom an operator wants as the next leader: no more writes until it has everything.
+    pub handing_to: Option<(String, Duration)>,
+    beat_due: Duration,
+    downgraded: bool,
+}
+
+/// An append as it arrived.
+pub struct Batch {
+    pub term: u64,
+    pub previous: Position,
+    pub entries: Vec<Entry>,
+    pub committed: u64,
+    pub sent: Duration,
+}
+
+/// A refusal as it arrived.
+pub struct Refusing {
+    pub term: u64,
+    pub hint: u64,
+    pub snapshot: bool,
+    pub sent: Duration,
+}
+
+impl Leading {
+    pub fn new(others: &[String], next: u64, now: Duration) -> Leading {
+        let follower = || Follower {
+            matching: 0,
+            next,
+            heard: Duration::ZERO,
+            echo: Duration::ZERO,
+            progress: now,
+            snapshot_at: None,
+        };
+        Leading {
+            followers: others.iter().map(|name| (name.clone(), follower())).collect(),
+            sync: others.first().cloned(),
+            pending: VecDeque::new(),
+            handing_to: None,
+            beat_due: now,
+            downgraded: false,
+        }
+    }
+
+    /// How many followers confirmed a message that was sent within `span`.
+    pub fn confirmed_by(&self, now: Duration, span: Duration) -> usize {
+        self.followers
+            .values()
+            .filter(|follower| !follower.echo.is_zero() && now.saturating_sub(follower.echo) < span)
+            .count()
+    }
+
+    /// The time since which `count` followers have certainly followed.
+    fn followed_since(&self, count: usize) -> Duration {
+        let mut echoes: Vec<Duration> = self.followers.values().map(|follower| follower.echo).collect();
+        echoes.sort_unstable_by(|a, b| b.cmp(a));
+        if count == 0 { Duration::MAX } else { echoes.get(count - 1).copied().unwrap_or(Duration::ZERO) }
+    }
+}
+
+impl Node {
+    /// A leader's message arrived.
+    pub fn appended_by(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        from: &str,
+        batch: Batch,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let refuse = |term, hint, snapshot| Message::Refused { term, hint, snapshot, sent: batch.sent };
+        if batch.term < self.term || (batch.term > self.term && !self.yields_to_rival(now)) {
+            out.push(self.send(from, refuse(self.term, 0, false)));
+            return Ok(());
+        }
+        if batch.term > self.term {
+            self.step_down(now, &format!("{from} leads term {}", batch.term), out);
+            self.adopt(store, batch.term, None)?;
+        }
+        self.role = Role::Follower;
+        if self.leader.as_deref() != Some(from) {
+            out.push(Output::Say(format!("follows {from} in term {}", self.term)));
+            self.leader = Some(from.to_string());
+        }
+        self.heard = now;
+        let patience = if self.policy.failover == Failover::Auto { self.patience() } else { Duration::MAX / 4 };
+        self.election_due = now + patience;
+        let (term, index) = batch.previous;
+        if index > self.last.1 {
+            out.push(self.send(from, refuse(self.term, self.last.1, false)));
+            return Ok(());
+        }
+        if self.term_at(index) != term {
+            let begins = self.terms.iter().rev().find(|(_, first)| *first <= index).map_or(0, |(_, first)| first - 1);
+            out.push(self.send(from, refuse(self.term, begins, begins + 1 < self.oldest)));
+            return Ok(());
+        }
+        let matching = index + batch.entries.len() as u64;
+        for entry in batch.entries {
+            self.accept(store, entry, out)?;
+        }
+        self.committed = self.committed.max(batch.committed.min(matching));
+        out.push(self.send(from, Message::Appended { term: self.term, matching, sent: batch.sent }));
+        Ok(())
+    }
+
+    /// Takes an entry of the leader, and takes back whatever stood in its place.
+    fn accept(&mut self, store: &mut Store, entry: Entry, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        if entry.index <= self.last.1 {
+            if self.term_at(entry.index) == entry.term {
+                return Ok(());
+            }
+            self.discard(store, entry.index, out)?;
+        }
+        self.write(store, entry)
+    }
+
+    /// Takes back every entry from `first` on and keeps them for the post-mortem.
+    fn discard(&mut self, store: &mut Store, first: u64, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let tail = store.truncate(first)?;
+        self.terms.retain(|(_, begins)| *begins < first);
+        while self.cache.back().is_some_and(|entry| entry.index >= first) {
+            self.cache.pop_back();
+        }
+        self.last = (self.term_at(first - 1), first - 1);
+        self.committed = self.committed.min(first - 1);
+        if let (Some(oldest), Some(newest)) = (tail.first(), tail.last()) {
+            let name = format!("discarded-{}-{}-{}.jsonl", newest.term, oldest.index, newest.index);
+            out.push(Output::Say(format!(
+                "discards entries {} to {} of term {}, kept in {name}",
+                oldest.index, newest.index, newest.term
+            )));
+            let lines = tail.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+            out.push(Output::Keep(name, lines));
+        }
+        Ok(())
+    }
+
+    /// A follower confirmed.
+    pub fn confirmed(&mut self, now: Duration, from: &str, term: u64, matching: u64, sent: Duration) {
+        let (mine, last) = (self.term, self.last.1);
+        let Role::Leader(leading) = &mut self.role else { return };
+        let Some(follower) = leading.followers.get_mut(from).filter(|_| term == mine) else { return };
+        follower.heard = now;
+        follower.echo = follower.echo.max(sent);
+        if matching > follower.matching || matching >= last {
+            follower.progress = now;
+        }
+        follower.matching = follower.matching.max(matching);
+        follower.next = follower.next.max(matching + 1);
+    }
+
+    /// A follower refused.
+    pub fn refused(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        from: &str,
+        refusal: Refusing,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        if refusal.term > self.term {
+            // Fenced: this leader's term is over. Without fencing it neither knows nor cares.
+            if self.policy.fencing && self.is_leader() {
+                self.step_down(now, &format!("{from} is in term {}", refusal.term), out);
+                self.adopt(store, refusal.term, None)?;
+            }
+            return Ok(());
+        }
+        let oldest = self.oldest;
+        let Role::Leader(leading) = &mut self.role else { return Ok(()) };
+        let Some(follower) = leading.followers.get_mut(from) else { return Ok(()) };
+        follower.heard = now;
+        follower.echo = follower.echo.max(refusal.sent);
+        follower.next = (refusal.hint + 1).max(follower.matching + 1);
+        if refusal.snapshot || follower.next < oldest {
+            let due = follower.snapshot_at.is_none_or(|at| now.saturating_sub(at) >= SNAPSHOT_PAUSE);
+            if due {
+                follower.snapshot_at = Some(now);
+                out.push(Output::Say(format!("sends {from} a snapshot")));
+                out.push(Output::Snapshot(from.to_string(), self.term));
+            }
+        }
+        Ok(())
+    }
+
+    /// A snapshot has arrived whole: it replaces everything.
+    pub fn install(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        from: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(Incoming { last, terms, rows }) = self.incoming.take() else { return Ok(()) };
+        if self.is_leader() || last <= self.last {
+            return Ok(());
+        }
+        store.install(&rows, &terms)?;
+        store.set_meta("snapshot-term", &last.0.to_string())?;
+        store.set_meta("snapshot-index", &last.1.to_string())?;
+        out.push(Output::Say(format!("installed a snapshot of {} keys as of {last:?}", rows.len())));
+        self.terms = terms;
+        self.last = last;
+        self.oldest = last.1 + 1;
+        self.cache.clear();
+        self.heard = now;
+        out.push(self.send(from, Message::Appended { term: self.term, matching: last.1, sent: Duration::ZERO }));
+        Ok(())
+    }
+
+    /// Sends every follower what it lacks, heartbeats when they are due, and moves the committed position on.
+    pub fn replicate(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        if !self.is_leader() {
+            return Ok(());
+        }
+        self.advance(now, out);
+        let (last, beat) = (self.last.1, self.heartbeat());
+        let Role::Leader(leading) = &mut self.role else { return Ok(()) };
+        let beats = now >= leading.beat_due;
+        if beats {
+            leading.beat_due = now + beat;
+        }
+        let mut batches: Vec<(String, u64, usize)> = Vec::new();
+        for (name, follower) in &mut leading.followers {
+            if beats
+                && follower.next > follower.matching + 1
+                && now.saturating_sub(follower.progress) > beat * RESEND_BEATS
+            {
+                follower.next = follower.matching.max(1).min(follower.next);
+                follower.progress = now;
+            }
+            let begin = batches.len();
+            while follower.next <= last
+                && follower.next - follower.matching.min(follower.next) < WINDOW.max(follower.matching) + WINDOW
+            {
+                let count = ((last - follower.next + 1) as usize).min(BATCH);
+                batches.push((name.clone(), follower.next, count));
+                follower.next += count as u64;
+                if batches.len() - begin >= 4 {
+                    break;
+                }
+            }
+            if beats && batches.len() == begin {
+                batches.push((name.clone(), follower.next, 0));
+            }
+        }
+        for (name, from, count) in batches {
+            if let Some(message) = self.batch(store, now, from, count)? {
+                out.push(self.send(&name, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The message with `count` entries from `from` on; `None` where they are gone, which the follower's refusal will show.
+    fn batch(&self, store: &Store, now: Duration, from: u64, count: usize) -> Result<Option<Message>, StoreError> {
+        let entries: Vec<Entry> = match self.cache.front() {
+            Some(front) if front.index <= from => {
+                let skip = (from - front.index) as usize;
+                self.cache.iter().skip(skip).take(count).cloned().collect()
+            }
+            _ => store.entries(from, count)?,
+        };
+        if count > 0 && entries.is_empty() && from >= self.oldest {
+            return Ok(None);
+        }
+        let previous = (self.term_at(from - 1), from - 1);
+        Ok(Some(Message::Append { term: self.term, previous, entries, committed: self.committed, sent: now }))
+    }
+
+    /// Moves the committed position on, as the policy of acknowledgement says.
+    fn advance(&mut self, now: Duration, out: &mut Vec<Output>) {
+        let last = self.last.1;
+        let Role::Leader(leading) = &mut self.role else { return };
+        let matching = |name: &Option<String>| {
+            name.as_ref().and_then(|name| leading.followers.get(name)).map_or(0, |follower| follower.matching)
+        };
+        let reached = match self.policy.ack {
+            _ if leading.followers.is_empty() => last,
+            Ack::Async => last,
+            Ack::SemiSync if leading.downgraded => last,
+            Ack::SemiSync => matching(&leading.sync),
+            Ack::Sync => leading.followers.values().map(|follower| follower.matching).min().unwrap_or(last),
+        };
+        // Entries of earlier terms count only once an entry of this term is there too: the one that opened it.
+        self.committed = self.committed.max(reached.min(last));
+        let _ = (now, out);
+    }
+
+    /// A leader's tick: a lagging synchronous follower is replaced, requests that waited too long are answered.
+    pub fn lead_on(&mut self, now: Duration, out: &mut Vec<Output>) {
+        let last = self.last.1;
+        let (ack, on_loss, committed) = (self.policy.ack, self.policy.on_sync_loss, self.committed);
+        let mut take_over = None;
+        let Role::Leader(leading) = &mut self.role else { return };
+        if ack == Ack::SemiSync {
+            replace_sync(leading, last, now, on_loss, out);
+        }
+        while leading.pending.front().is_some_and(|pending| now >= pending.deadline) {
+            if let Some(pending) = leading.pending.pop_front() {
+                out.push(Output::Reply(pending.ticket, Err(pending.late())));
+            }
+        }
+        if let Some((heir, deadline)) = leading.handing_to.clone() {
+            let has_all = leading.followers.get(&heir).is_some_and(|follower| follower.matching >= last);
+            if has_all && committed >= last {
+                take_over = Some(heir);
+            } else if now >= deadline {
+                leading.handing_to = None;
+            }
+        }
+        if let Some(heir) = take_over {
+            out.push(self.send(&heir, Message::TakeOver));
+        }
+    }
+
+    /// Answers whoever waited for what is committed now.
+    pub fn release(&mut self, now: Duration, out: &mut Vec<Output>) {
+        self.advance(now, out);
+        let lease = self.lease_until();
+        let committed = self.committed;
+        let Role::Leader(leading) = &mut self.role else { return };
+        while leading.pending.front().is_some_and(|pending| pending.position <= committed) {
+            let Some(pending) = leading.pending.pop_front() else { break };
+            out.push(match lease {
+                Some(until) if pending.leased => Output::ReplyBefore(pending.ticket, Ok(pending.reply), until),
+                _ => Output::Reply(pending.ticket, Ok(pending.reply)),
+            });
+        }
+    }
+
+    /// Until when nobody else can lead: those who followed our newest confirmed message will not grant another term before their time-out,
+    /// and every majority has one of them. A quarter is left for clocks that run at different speeds. `None`: no lease is needed.
+    fn lease_until(&self) -> Option<Duration> {
+        let Role::Leader(leading) = &self.role else { return None };
+        if !self.policy.lease || self.policy.failover == Failover::Off {
+            return None;
+        }
+        let since = leading.followed_since(self.majority() - 1);
+        Some(since.saturating_add(self.policy.failover_timeout * 3 / 4))
+    }
+
+    /// An operator wants `heir` to lead: no more writes from now on, until it has everything or the time is over.
+    pub fn hand_over_to(&mut self, now: Duration, heir: &str) {
+        if let Role::Leader(leading) = &mut self.role {
+            leading.handing_to = Some((heir.to_string(), now + SNAPSHOT_PAUSE));
+        }
+    }
+}
+
+/// Replaces a synchronous follower that has lagged for too long by the most advanced one that answers.
+fn replace_sync(leading: &mut Leading, last: u64, now: Duration, on_loss: OnSyncLoss, out: &mut Vec<Output>) {
+    let lags = |follower: &Follower| follower.matching < last && now.saturating_sub(follower.progress) > SYNC_PATIENCE;
+    let current = leading.sync.as_ref().and_then(|name| leading.followers.get(name));
+    if current.is_some_and(|follower| !lags(follower)) {
+        if leading.downgraded {
+            leading.downgraded = false;
+            out.push(Output::Say("semi-synchronous again".to_string()));
+        }
+        return;
+    }
+    let answering = leading.followers.iter().filter(|(_, follower)| !lags(follower) && !follower.heard.is_zero());
+    match answering.max_by_key(|(_, follower)| follower.matching).map(|(name, _)| name.clone()) {
+        Some(name) => {
+            out.push(Output::Say(format!("{name} is the synchronous follower now")));
+            leading.sync = Some(name);
+        }
+        None if on_loss == OnSyncLoss::Async && !leading.downgraded => {
+            leading.downgraded = true;
+            out.push(Output::Say("no follower confirms: goes on asynchronously".to_string()));
+        }
+        None => {}
+    }
+}
+
+const _: () = assert!(WINDOW < KEEP);

@@ -1,0 +1,172 @@
+//! Clients' requests: transactions at the leader, reads anywhere, tokens.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
+use crate::mode::{Output, Ticket};
+use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
+use crate::store::{Change, Entry, Store, StoreError};
+use crate::value::Cell;
+
+/// How long a replica waits for a token unless told otherwise, and at most.
+const TOKEN_WAIT: Duration = Duration::from_millis(30);
+const TOKEN_WAIT_MOST: Duration = Duration::from_secs(2);
+/// How many reads may wait for their tokens.
+const WAITING: usize = 10_000;
+
+/// How a token relates to this node's log.
+enum Token {
+    Reached,
+    Ahead,
+    Discarded,
+}
+
+impl Node {
+    /// A client asks.
+    pub fn request(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        ticket: Ticket,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let writes = request.ops.iter().any(Operation::writes);
+        if (writes || request.leader)
+            && let Err(refusal) = self.must_lead(writes)
+        {
+            out.push(Output::Reply(ticket, Err(refusal)));
+            return Ok(());
+        }
+        match request.token.map_or(Token::Reached, |token| self.token(token)) {
+            Token::Reached => {}
+            Token::Discarded => {
+                out.push(Output::Reply(ticket, Err(discarded())));
+                return Ok(());
+            }
+            Token::Ahead => {
+                let wait = request.wait_ms.map_or(TOKEN_WAIT, Duration::from_millis).min(TOKEN_WAIT_MOST);
+                if self.waiting.len() >= WAITING {
+                    out.push(Output::Reply(ticket, Err(behind(&self.me.name))));
+                } else {
+                    self.waiting.push(Waiting { ticket, request, deadline: now + wait });
+                }
+                return Ok(());
+            }
+        }
+        match self.execute(store, &request.ops)? {
+            Err(refusal) => out.push(Output::Reply(ticket, Err(refusal))),
+            Ok(results) => self.answer(now, ticket, &request, results, writes, out),
+        }
+        Ok(())
+    }
+
+    fn must_lead(&self, writes: bool) -> Result<(), Refusal> {
+        let refusal = match &self.role {
+            Role::Leader(leading) => match &leading.handing_to {
+                Some((heir, _)) if writes => Refusal {
+                    leader: Some(heir.clone()),
+                    ..Refusal::definite(Code::NotLeader, format!("{} is handing over to {heir}", self.me.name))
+                },
+                _ => return Ok(()),
+            },
+            _ => match &self.leader {
+                Some(leader) => Refusal {
+                    leader: Some(leader.clone()),
+                    ..Refusal::definite(Code::NotLeader, format!("{} does not lead, {leader} does", self.me.name))
+                },
+                None => Refusal::definite(Code::NoLeader, format!("{} knows no leader at the moment", self.me.name)),
+            },
+        };
+        Err(refusal)
+    }
+
+    /// Whether this node's history contains the token. If a later term begins at or before the token's index, the token's entry is not part of
+    /// this history and never will be.
+    fn token(&self, (term, index): Position) -> Token {
+        if self.terms.iter().any(|(later, first)| *later > term && *first <= index) {
+            Token::Discarded
+        } else if index <= self.last.1 && term <= self.last.0 && self.term_at(index) == term {
+            Token::Reached
+        } else {
+            Token::Ahead
+        }
+    }
+
+    /// Does all operations or none; the changes become one entry.
+    fn execute(&mut self, store: &mut Store, ops: &[Operation]) -> Result<Result<Vec<Outcome>, Refusal>, StoreError> {
+        let mut overlay: HashMap<&str, Option<Cell>> = HashMap::new();
+        let mut order: Vec<&str> = Vec::new();
+        let mut results = Vec::with_capacity(ops.len());
+        for operation in ops {
+            let key = operation.key();
+            let held = match overlay.get(key) {
+                Some(held) => held.clone(),
+                None => store.get(key)?,
+            };
+            let applied = match apply(operation, held) {
+                Ok(applied) => applied,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if let Some(cell) = applied.change {
+                if overlay.insert(key, cell).is_none() {
+                    order.push(key);
+                }
+            }
+            results.push(applied.outcome);
+        }
+        if ops.iter().any(Operation::writes) {
+            let changes: Vec<Change> =
+                order.into_iter().map(|key| (key.to_string(), overlay.remove(key).flatten())).collect();
+            let entry = Entry { index: self.last.1 + 1, term: self.term, changes };
+            self.write(store, entry)?;
+        }
+        Ok(Ok(results))
+    }
+
+    fn answer(
+        &mut self,
+        now: Duration,
+        ticket: Ticket,
+        request: &Request,
+        results: Vec<Outcome>,
+        writes: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let (term, index) = self.last;
+        let version = Some(Version::Position { term, index });
+        let reply = Reply { node: self.me.name.clone(), results, version, contexts: Vec::new() };
+        match &mut self.role {
+            Role::Leader(leading) => leading.pending.push_back(Pending {
+                position: index,
+                ticket,
+                reply,
+                writes,
+                leased: request.leader && !writes,
+                deadline: now + CONFIRM_LIMIT,
+            }),
+            Role::Follower | Role::Candidate(_) => out.push(Output::Reply(ticket, Ok(reply))),
+        }
+    }
+
+    /// Looks again at the reads that wait for their tokens.
+    pub fn serve_waiting(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting.request.token.map_or(Token::Reached, |token| self.token(token)) {
+                Token::Ahead if now < waiting.deadline => self.waiting.push(waiting),
+                Token::Ahead => out.push(Output::Reply(waiting.ticket, Err(behind(&self.me.name)))),
+                Token::Reached | Token::Discarded => self.request(store, now, waiting.ticket, waiting.request, out)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn behind(name: &str) -> Refusal {
+    Refusal::definite(Code::Behind, format!("{name} has not caught up with the token"))
+}
+
+fn discarded() -> Refusal {
+    Refusal::definite(Code::TokenDiscarded, "the token's write was discarded by a failover; begin a new session")
+}

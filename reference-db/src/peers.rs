@@ -1,0 +1,209 @@
+//! The stream between nodes.
+//!
+//! Each node dials every other and sends on that connection only; it receives on those that others dialled. Frames are a length and JSON. A
+//! connection begins with a greeting that names the run, so that two clusters on one machine never talk to each other by mistake. Messages for a
+//! peer that can't be reached are dropped: protocols bear loss. A connection that gets nothing through for [`GIVE_UP`] is closed and dialled anew,
+//! or the kernel's back-off after a long cut would delay the first message by seconds.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::mode::{Input, Message};
+use crate::modes::single_leader;
+use crate::node::Arrival;
+use crate::store::snapshot;
+
+/// A frame may not be longer.
+const FRAME: usize = 64 << 20;
+/// How many messages may wait for a peer.
+const QUEUE: usize = 4_096;
+/// How long a dial may take.
+const DIAL: Duration = Duration::from_millis(400);
+/// How long to wait between dials.
+const REDIAL: Duration = Duration::from_millis(50);
+/// How long data may stay unacknowledged by the peer's kernel.
+const GIVE_UP: Duration = Duration::from_millis(900);
+/// How many rows of a snapshot travel in one frame.
+const SNAPSHOT_ROWS: usize = 2_000;
+
+/// The first frame of a connection.
+#[derive(Debug, Serialize, Deserialize)]
+struct Greeting {
+    run: String,
+    from: String,
+}
+
+/// The way to the other nodes. Sending never blocks.
+#[derive(Clone)]
+pub struct Peers {
+    queues: Arc<HashMap<String, mpsc::Sender<Frame>>>,
+    runtime: tokio::runtime::Handle,
+}
+
+enum Frame {
+    One(Message),
+    /// Encoded already; never dropped once begun, so it waits for room.
+    Many(Vec<Message>),
+}
+
+impl Peers {
+    /// Begins to dial `peers`.
+    pub fn start(run: &str, name: &str, peers: &[(String, SocketAddr)], runtime: &tokio::runtime::Handle) -> Peers {
+        let mut queues = HashMap::new();
+        for (peer, address) in peers.iter().filter(|(peer, _)| peer != name) {
+            let (sender, receiver) = mpsc::channel(QUEUE);
+            let greeting = Greeting { run: run.to_string(), from: name.to_string() };
+            runtime.spawn(dial(*address, greeting, receiver));
+            queues.insert(peer.clone(), sender);
+        }
+        Peers { queues: Arc::new(queues), runtime: runtime.clone() }
+    }
+
+    /// Queues a message; drops it when the queue is full.
+    pub fn send(&self, to: &str, message: Message) {
+        if let Some(queue) = self.queues.get(to) {
+            let _ = queue.try_send(Frame::One(message));
+        }
+    }
+
+    /// Copies the database beside its writer and sends the copy.
+    pub fn send_snapshot(&self, to: &str, term: u64, database: &Path) {
+        let Some(queue) = self.queues.get(to).cloned() else { return };
+        let database = database.to_path_buf();
+        self.runtime.spawn_blocking(move || {
+            let Ok(copy) = snapshot(&database) else { return };
+            let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
+            let mut rows = copy.rows.into_iter().peekable();
+            while rows.peek().is_some() {
+                messages.push(single_leader::Message::SnapshotRows(rows.by_ref().take(SNAPSHOT_ROWS).collect()));
+            }
+            messages.push(single_leader::Message::SnapshotEnd);
+            let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
+        });
+    }
+}
+
+async fn dial(address: SocketAddr, greeting: Greeting, mut queue: mpsc::Receiver<Frame>) {
+    loop {
+        if let Ok(Ok(stream)) = tokio::time::timeout(DIAL, TcpStream::connect(address)).await
+            && prepare(&stream).is_ok()
+        {
+            // What was queued while nobody could be reached is stale.
+            while queue.try_recv().is_ok() {}
+            if send_all(stream, &greeting, &mut queue).await == Ended::Closed {
+                return;
+            }
+        }
+        tokio::time::sleep(REDIAL).await;
+    }
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let patience = GIVE_UP.as_millis() as u32;
+    nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::TcpUserTimeout, &patience)?;
+    Ok(())
+}
+
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// The node is going down.
+    Closed,
+    /// The connection broke.
+    Broken,
+}
+
+async fn send_all(mut stream: TcpStream, greeting: &Greeting, queue: &mut mpsc::Receiver<Frame>) -> Ended {
+    let mut text = Vec::new();
+    encode(&mut text, greeting);
+    let (mut closed_by_peer, mut probe) = (false, [0_u8; 1]);
+    loop {
+        if stream.write_all(&text).await.is_err() || closed_by_peer {
+            return Ended::Broken;
+        }
+        text.clear();
+        tokio::select! {
+            frame = queue.recv() => match frame {
+                None => return Ended::Closed,
+                Some(frame) => {
+                    put(&mut text, frame);
+                    // Whatever else waits leaves in the same write.
+                    while text.len() < 1 << 20 {
+                        let Ok(frame) = queue.try_recv() else { break };
+                        put(&mut text, frame);
+                    }
+                }
+            },
+            // The peer never writes here; a readable stream means that it is gone.
+            _ = stream.read(&mut probe) => closed_by_peer = true,
+        }
+    }
+}
+
+fn put(text: &mut Vec<u8>, frame: Frame) {
+    match frame {
+        Frame::One(message) => encode(text, &message),
+        Frame::Many(messages) => messages.iter().for_each(|message| encode(text, message)),
+    }
+}
+
+fn encode(text: &mut Vec<u8>, value: &impl Serialize) {
+    let begin = text.len();
+    text.extend_from_slice(&[0; 4]);
+    serde_json::to_writer(&mut *text, value).expect("messages are plain data, which is always JSON");
+    let length = (text.len() - begin - 4) as u32;
+    text[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Takes the other nodes' connections and passes their messages on, until the process ends.
+pub async fn listen(
+    listener: TcpListener,
+    run: String,
+    names: Vec<String>,
+    arrivals: std::sync::mpsc::Sender<Arrival>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(receive(stream, run.clone(), names.clone(), arrivals.clone()));
+            }
+            // Out of descriptors, most likely; others will be freed.
+            Err(_) => tokio::time::sleep(REDIAL).await,
+        }
+    }
+}
+
+async fn receive(stream: TcpStream, run: String, names: Vec<String>, arrivals: std::sync::mpsc::Sender<Arrival>) {
+    let _ = stream.set_nodelay(true);
+    let mut reader = BufReader::with_capacity(1 << 16, stream);
+    let mut text = Vec::new();
+    let Some(greeting) = frame::<Greeting>(&mut reader, &mut text).await else { return };
+    if greeting.run != run || !names.contains(&greeting.from) {
+        return;
+    }
+    while let Some(message) = frame::<Message>(&mut reader, &mut text).await {
+        let input = Input::Peer { from: greeting.from.clone(), message };
+        if arrivals.send(Arrival::Input(input)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The next frame; `None` when the connection is over or makes no sense.
+async fn frame<T: for<'de> Deserialize<'de>>(reader: &mut BufReader<TcpStream>, text: &mut Vec<u8>) -> Option<T> {
+    let length = reader.read_u32().await.ok()? as usize;
+    if length > FRAME {
+        return None;
+    }
+    text.resize(length, 0);
+    reader.read_exact(text).await.ok()?;
+    serde_json::from_slice(text).ok()
+}
