@@ -8,6 +8,12 @@
 //!
 //! Threads and system calls only, no runtime: the nemesis must go on when everything else is stuck.
 
+pub mod backends;
+pub mod container;
+pub mod hosts;
+mod proxy;
+mod switch;
+
 /// Why something could not be injected, started or probed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
