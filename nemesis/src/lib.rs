@@ -8,6 +8,13 @@
 //!
 //! Threads and system calls only, no runtime: the nemesis must go on when everything else is stuck.
 
+mod deck;
+pub mod engine;
+pub mod faults;
+pub mod link;
+pub mod schedule;
+pub mod target;
+
 /// Why something could not be injected, started or probed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
