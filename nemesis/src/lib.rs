@@ -14,6 +14,7 @@ pub mod faults;
 pub mod link;
 pub mod schedule;
 pub mod target;
+pub mod vdso;
 
 /// Why something could not be injected, started or probed.
 #[derive(Debug, thiserror::Error)]
