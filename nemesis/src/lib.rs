@@ -9,10 +9,20 @@
 //! Threads and system calls only, no runtime: the nemesis must go on when everything else is stuck.
 
 pub mod backends;
+mod body;
 pub mod container;
+mod deck;
+pub mod engine;
+pub mod faults;
 pub mod hosts;
+pub mod link;
 mod proxy;
+pub mod schedule;
 mod switch;
+pub mod target;
+pub mod vdso;
+
+pub use faults::FAULTS;
 
 /// Why something could not be injected, started or probed.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,51 @@
+//! What a run offers to be harmed: its nodes, who leads them, and the handles by which harm is done.
+
+use std::time::Duration;
+
+use crate::Error;
+use crate::link::{Endpoint, LinkProbe, LinkRule, NodeState};
+
+/// The cluster under test, as the engine sees it.
+pub trait Target: Send + Sync {
+    /// The names of all nodes, in a fixed order.
+    fn nodes(&self) -> &[String];
+
+    /// The handles by which nodes are harmed, probed and healed.
+    fn body(&self) -> &dyn Body;
+
+    /// Who says that it leads now, highest term first; empty if unknown.
+    fn leaders(&self) -> Vec<String>;
+
+    /// The ports on which every node listens: the clients' first, then the peers'.
+    fn ports(&self) -> &[u16];
+}
+
+/// The bodies of the nodes: processes, links and clocks. Every way of running nodes offers exactly this.
+pub trait Body: Send + Sync {
+    /// Kills the node's whole process tree with SIGKILL.
+    fn kill(&self, node: &str) -> Result<(), Error>;
+    /// Starts a killed node again, with the same command and data.
+    fn restart(&self, node: &str) -> Result<(), Error>;
+    /// Stops the node's whole process tree with SIGSTOP.
+    fn pause(&self, node: &str) -> Result<(), Error>;
+    /// Continues a paused node.
+    fn resume(&self, node: &str) -> Result<(), Error>;
+    /// What the node's program does now, as the kernel says.
+    fn state(&self, node: &str) -> NodeState;
+    /// Sets what the directed link does from now on.
+    fn set_link(&self, from: &Endpoint, to: &Endpoint, rule: LinkRule) -> Result<(), Error>;
+    /// Lets everything pass on all links.
+    fn clear_links(&self);
+    /// Why this rule cannot be kept faithfully, if it cannot.
+    fn link_unsupported(&self, rule: &LinkRule) -> Option<String>;
+    /// Tries to connect from one party to a node's port, over the very path that the party's program uses.
+    fn probe_link(&self, from: &Endpoint, to: &str, port: u16, timeout: Duration) -> LinkProbe;
+    /// Why clocks cannot be set here, if they cannot.
+    fn clock_unsupported(&self) -> Option<String>;
+    /// Sets how many nanoseconds the node's real-time clock is ahead of ours (behind, if negative).
+    fn set_clock_offset(&self, node: &str, offset_ns: i64) -> Result<(), Error>;
+    /// The offset that was last set.
+    fn clock_offset(&self, node: &str) -> i64;
+    /// Measures, in a process that sees the node's clock, how many nanoseconds it is ahead of ours.
+    fn probe_clock(&self, node: &str) -> Result<i64, Error>;
+}
