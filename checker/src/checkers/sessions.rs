@@ -134,7 +134,7 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
     let whose = |demand: &Demand| actors.of[facts.parts[demand.part as usize].op as usize];
     let (mut own, mut together) = (Vec::new(), Vec::new());
     let walk = Walk::new(facts, wants, actors, &case.sharpness);
-    let sight = walk.run(|key, sight, from| {
+    let mut sight = walk.run(|key, sight, from| {
         if wants.through_writes() || sight.demands.len() == from || !matters(facts, key) {
             return;
         }
@@ -145,7 +145,13 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
     });
     if wants.through_writes() {
         let known = known::through_writes(facts, wants, actors);
-        let circles = circles::find(&sight.demands, 0, &known, whose);
+        let listed = known::listed(facts);
+        let mut circles = circles::find(&sight.demands, 0, &[known.as_slice(), &listed].concat(), whose);
+        if !listed.is_empty() && !circles.own.is_empty() {
+            // Everybody's lists together close a circle: does anybody's alone?
+            sight.demands.extend(known::listed_by_actor(facts, actors));
+            circles = circles::find(&sight.demands, 0, &known, whose);
+        }
         own = circles.own;
         together = circles.together;
     }

@@ -115,7 +115,8 @@ impl<'f, 'h> Walk<'f, 'h> {
                 events.push((write.invoked, 0, What::Invoked(id as u32)));
             }
             if write.acked != u64::MAX && (self.wants.read_your_writes || self.wants.monotonic_writes) {
-                events.push((write.acked, 1, What::Acked(id as u32)));
+                // A compare-and-set reads before it has written.
+                events.push((write.acked, 2, What::Acked(id as u32)));
             }
         }
         for (id, read) in self.facts.reads.iter().enumerate() {

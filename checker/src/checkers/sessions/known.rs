@@ -98,15 +98,7 @@ pub(super) fn through_writes(facts: &Facts, wants: Wants, actors: Actors) -> Vec
     for (at, key) in facts.keys.iter().enumerate() {
         match key.kind {
             Kind::Mixed => {}
-            Kind::List => {
-                let written: Vec<u32> = key.longest.iter().copied().filter(|&write| write != NONE).collect();
-                arrows.extend(written.windows(2).map(|pair| arrow(pair[0], pair[1], LISTED)));
-                for &part in &key.parts {
-                    if let Shown::Many(writes) = &facts.parts[part as usize].shown {
-                        arrows.extend(writes.windows(2).map(|pair| arrow(pair[0], pair[1], LISTED)));
-                    }
-                }
-            }
+            Kind::List => {}
             Kind::Register | Kind::Set => {
                 let live: Vec<u32> = key
                     .writes
@@ -120,6 +112,48 @@ pub(super) fn through_writes(facts: &Facts, wants: Wants, actors: Actors) -> Vec
     }
     seen_before(facts, wants, actors, &mut arrows, &mut helpers);
     arrows
+}
+
+/// The order that all lists show, taken together.
+pub(super) fn listed(facts: &Facts) -> Vec<Arrow> {
+    let mut arrows = Vec::new();
+    for key in facts.keys.iter().filter(|key| key.kind == Kind::List) {
+        let written: Vec<u32> = key.longest.iter().copied().filter(|&write| write != NONE).collect();
+        arrows.extend(written.windows(2).map(|pair| arrow(pair[0], pair[1], LISTED)));
+        for &part in &key.parts {
+            if let Shown::Many(writes) = &facts.parts[part as usize].shown {
+                arrows.extend(writes.windows(2).map(|pair| arrow(pair[0], pair[1], LISTED)));
+            }
+        }
+    }
+    arrows
+}
+
+/// The order that each actor's own lists show, as its demands: what it has not read says nothing about its own order.
+pub(super) fn listed_by_actor(facts: &Facts, actors: Actors) -> Vec<Demand> {
+    let mut demands = Vec::new();
+    for key in facts.keys.iter().filter(|key| key.kind == Kind::List) {
+        let mut known: FastMap<u32, u32> = FastMap::default();
+        for &part in &key.parts {
+            let entry = &facts.parts[part as usize];
+            match &entry.shown {
+                Shown::Many(writes) => {
+                    demands.extend(writes.windows(2).map(|pair| Demand { part, from: pair[0], to: pair[1] }));
+                }
+                Shown::Prefix(length) => {
+                    let from = known.entry(actors.of[entry.op as usize]).or_insert(0);
+                    if *length > *from {
+                        let upto = &key.longest[from.saturating_sub(1) as usize..*length as usize];
+                        let written: Vec<u32> = upto.iter().copied().filter(|&write| write != NONE).collect();
+                        demands.extend(written.windows(2).map(|pair| Demand { part, from: pair[0], to: pair[1] }));
+                        *from = *length;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    demands
 }
 
 /// One actor's operations in the order of their completion, with the node that stands for all up to each.
