@@ -2,6 +2,7 @@
 
 pub(crate) mod convergence;
 mod explainable;
+mod linearizable;
 mod lost_writes;
 mod sessions;
 
@@ -105,6 +106,12 @@ pub const CHECKERS: &[Entry] = &[
         name: "convergence",
         about: "After healing and settling all replicas hold the same.",
         build: || Box::new(convergence::Convergence),
+        asked: Asked::OnRequest,
+    },
+    Entry {
+        name: "linearizable",
+        about: "Each register behaves as if there were one copy and every operation took effect at one instant between its call and its answer.",
+        build: || Box::new(linearizable::Linearizable),
         asked: Asked::OnRequest,
     },
     Entry {
