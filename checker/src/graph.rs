@@ -50,6 +50,11 @@ impl Graph {
         self.heads[node as usize] as usize..self.heads[node as usize + 1] as usize
     }
 
+    /// The nodes that arrows lead to from `node`.
+    pub(crate) fn next(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        self.targets[self.out(node)].iter().copied()
+    }
+
     /// The strongly connected component of each node, and whether each component holds a cycle.
     pub(crate) fn components(&self) -> Components {
         let nodes = self.nodes();

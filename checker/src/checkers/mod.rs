@@ -4,8 +4,10 @@ pub(crate) mod convergence;
 mod explainable;
 mod linearizable;
 mod lost_writes;
+mod prefix;
 mod sessions;
 
+use self::prefix::{Growth, Prefix};
 use self::sessions::{Per, Sessions, SingleOrder};
 use crate::checker::Checker;
 use crate::visibility::Wants;
@@ -103,6 +105,12 @@ pub const CHECKERS: &[Entry] = &[
         asked: Asked::OnRequest,
     },
     Entry {
+        name: "consistent-prefix",
+        about: "Every read sees the result of a beginning of one order of all writes.",
+        build: || Box::new(Prefix { name: "consistent-prefix", growth: Growth::Free }),
+        asked: Asked::OnRequest,
+    },
+    Entry {
         name: "convergence",
         about: "After healing and settling all replicas hold the same.",
         build: || Box::new(convergence::Convergence),
@@ -138,6 +146,12 @@ pub const CHECKERS: &[Entry] = &[
                 unit: "reads of a key that had shown any device of the user something",
             })
         },
+        asked: Asked::ByNameOnly,
+    },
+    Entry {
+        name: "monotonic-prefix",
+        about: "Every read sees a beginning of one order of all writes, and a session's beginnings only grow.",
+        build: || Box::new(Prefix { name: "monotonic-prefix", growth: Growth::Monotonic }),
         asked: Asked::ByNameOnly,
     },
     Entry {

@@ -278,7 +278,7 @@ impl Walk<'_> {
         let mut any = false;
         for slot in 0..self.maybe.len() {
             let Some(Open { what: Move::Write(value) | Move::Cas(_, value), .. }) = self.maybe[slot] else { continue };
-            if needed.get(&value).is_none_or(|&until| until <= time) {
+            if needed.get(&value).is_none_or(|&until| until < time) {
                 self.maybe[slot] = None;
                 self.alive.iter_mut().for_each(|config| clear(&mut config.maybe, slot));
                 any = true;

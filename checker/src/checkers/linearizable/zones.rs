@@ -96,8 +96,9 @@ fn zones(steps: &[Step]) -> Vec<Zone> {
 }
 
 fn misfit(a: Zone, b: Zone) -> Misfit {
-    // Located at the later of the two last invocations.
-    let (early, late) = if a.last >= b.last { (b, a) } else { (a, b) };
+    // Located at the later of the two last invocations; the initial value cannot be what comes between.
+    let swap = b.first_op != ALWAYS && (a.first_op == ALWAYS || a.last >= b.last);
+    let (early, late) = if swap { (b, a) } else { (a, b) };
     Misfit { time: late.last.saturating_sub(1), op: late.last_op, explain: Box::new(move |facts| explain(facts, early, late)) }
 }
 
