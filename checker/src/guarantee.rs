@@ -12,6 +12,10 @@ pub struct Guarantee {
 /// Every guarantee that can be decided, in the order in which reports show them.
 pub const GUARANTEES: &[Guarantee] = &[
     Guarantee {
+        name: "explainable",
+        about: "Every value that was read was written, once, by a write that did not fail, and before it was read.",
+    },
+    Guarantee {
         name: "lost-writes",
         about: "A write that was acknowledged is there at the end, unless something later replaced it.",
     },

@@ -13,20 +13,37 @@
 //!   verdict.
 //! - [`finding`] is what a checker answers: held (on how much evidence), broken (with the few operations that prove it),
 //!   unknown or vacuous (with the reason).
+//! - [`judge()`] runs every [`Checker`] of the table and sums up.
 
 pub mod action;
+pub mod checker;
+pub mod checkers;
+mod circles;
+pub mod edn;
 pub mod event;
+pub mod evidence;
+mod facts;
 pub mod finding;
+mod foreign;
+mod graph;
 pub mod guarantee;
 pub mod history;
+mod intern;
 pub mod json;
+pub mod judge;
 pub mod meta;
+mod proof;
+mod sharpness;
 pub mod version;
+mod visibility;
 
 pub use action::{Action, Atom, Reading, Step, Steps};
+pub use checker::{Answer, Case, Checker};
 pub use event::{Event, Function, Kind, Note, OpEvent, Process};
+pub use evidence::{Budget, SHARP_ENOUGH, upper_bound};
 pub use finding::{Anomaly, Edge, Evidence, Finding, Judgement, Outcome as Verdict, Witness};
 pub use guarantee::{GUARANTEES, Guarantee};
 pub use history::{FaultWindow, History, HistoryError, Op, Outcome};
+pub use judge::{Options, Vacuity, judge};
 pub use meta::Meta;
 pub use version::Version;
