@@ -31,7 +31,12 @@ pub struct Cluster {
 
 impl Cluster {
     /// Makes the hosts and tells the database how to reach them; starts nothing yet.
-    pub fn new(database: Arc<dyn Database>, nodes: &[String], chosen: &Chosen, dir: &RunDir) -> anyhow::Result<Cluster> {
+    pub fn new(
+        database: Arc<dyn Database>,
+        nodes: &[String],
+        chosen: &Chosen,
+        dir: &RunDir,
+    ) -> anyhow::Result<Cluster> {
         let ports = database.ports();
         let hosts = if ports.is_empty() {
             database.connect(&[])?;
@@ -99,7 +104,11 @@ impl Cluster {
                     anyhow::bail!("{node} ended as it started ({status}){}", self.log_tail(node));
                 }
                 if Instant::now() >= deadline {
-                    anyhow::bail!("{node} was not healthy within {} s: {why}{}", START_LIMIT.as_secs(), self.log_tail(node));
+                    anyhow::bail!(
+                        "{node} was not healthy within {} s: {why}{}",
+                        START_LIMIT.as_secs(),
+                        self.log_tail(node)
+                    );
                 }
                 tokio::time::sleep(POLL).await;
             }

@@ -65,7 +65,8 @@ impl Load {
     pub async fn run(mut self) -> Done {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(self.client as u64 + 1);
-        let mut who = Identity { process: self.client as u64, session: self.client as u64, clients: self.clients as u64 };
+        let mut who =
+            Identity { process: self.client as u64, session: self.client as u64, clients: self.clients as u64 };
         let mut done = Done { keys: HashSet::new(), lateness: lateness_histogram(), operations: 0 };
         let mut turn = 0;
         while let Some(due) = self.due(&mut done.lateness).await {

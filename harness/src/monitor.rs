@@ -44,8 +44,11 @@ impl Known {
     /// The nodes that say that they lead, those of the highest term first.
     pub fn leaders(&self) -> Vec<String> {
         let statuses = self.statuses.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut leaders: Vec<(u64, String)> =
-            statuses.iter().filter(|(_, status)| status.role == "leader").map(|(name, status)| (status.term, name.clone())).collect();
+        let mut leaders: Vec<(u64, String)> = statuses
+            .iter()
+            .filter(|(_, status)| status.role == "leader")
+            .map(|(name, status)| (status.term, name.clone()))
+            .collect();
         leaders.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         leaders.into_iter().map(|(_, name)| name).collect()
     }

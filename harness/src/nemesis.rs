@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use gainsay_nemesis::engine::{self, FaultEvent, Happening};
 use gainsay_nemesis::hosts::Hosts;
 use gainsay_nemesis::schedule::{Plan as Planning, Schedule};
-use gainsay_nemesis::target::Target;
+use gainsay_nemesis::target::{Body, Target};
 use serde_json::json;
 
 use crate::cluster::Cluster;
@@ -42,12 +42,8 @@ impl Harm {
         let schedule = schedule(plan)?;
         dir.write("schedule.json", schedule.to_json().as_bytes())?;
         let start = recorder.start();
-        let victim = Victim {
-            nodes: plan.config.nodes.clone(),
-            cluster: cluster.clone(),
-            hosts,
-            ports: plan.database.ports(),
-        };
+        let victim =
+            Victim { nodes: plan.config.nodes.clone(), cluster: cluster.clone(), hosts, ports: plan.database.ports() };
         let sabotage = plan.config.sabotage.clone();
         let recorder = recorder.clone();
         let thread = std::thread::Builder::new().name("nemesis".to_string()).spawn(move || {
@@ -100,8 +96,8 @@ impl Target for Victim {
         &self.nodes
     }
 
-    fn hosts(&self) -> &Hosts {
-        &self.hosts
+    fn body(&self) -> &dyn Body {
+        &*self.hosts
     }
 
     fn leaders(&self) -> Vec<String> {

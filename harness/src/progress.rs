@@ -59,7 +59,8 @@ impl Progress {
         }
         while recorder.start().elapsed() < limit && !interrupt.raised() && !recorder.failed() {
             let elapsed = recorder.start().elapsed();
-            let text = format!("{:.0} of {:.0} s, {} events", elapsed.as_secs_f64(), limit.as_secs_f64(), recorder.written());
+            let text =
+                format!("{:.0} of {:.0} s, {} events", elapsed.as_secs_f64(), limit.as_secs_f64(), recorder.written());
             match &self.bar {
                 Some(bar) => {
                     bar.set_position(elapsed.as_millis() as u64);

@@ -169,7 +169,8 @@ async fn phases(
     cluster.start()?;
     cluster.healthy(interrupt).await?;
     let startup = began.elapsed();
-    let (recorder, writer) = Recorder::create(&dir.file("history.jsonl"), Instant::now()).context("creating the history")?;
+    let (recorder, writer) =
+        Recorder::create(&dir.file("history.jsonl"), Instant::now()).context("creating the history")?;
     recorder.note("run", serde_json::to_value(meta(plan, file))?);
     let session = Session { plan, dir, cluster, recorder: &recorder, interrupt, progress };
     let outcome = session.record(file, startup).await;

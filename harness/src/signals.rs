@@ -47,7 +47,9 @@ impl Interrupt {
                     None => {
                         first = Some(Instant::now());
                         raised.store(true, Ordering::Relaxed);
-                        crate::talk::line("stopping in order: heal, stop the nodes, check what there is (again to stop at once)");
+                        crate::talk::line(
+                            "stopping in order: heal, stop the nodes, check what there is (again to stop at once)",
+                        );
                     }
                     Some(at) if at.elapsed() > ONE_PRESS => at_once(),
                     Some(_) => {}

@@ -29,7 +29,9 @@ pub fn configure(quiet: bool, verbose: bool, color: Color) {
     let wanted = match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     };
     COLOR.store(u8::from(wanted), Ordering::Relaxed);
 }

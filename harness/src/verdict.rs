@@ -4,12 +4,12 @@
 //! verdict as the run did.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Context as _;
-use gainsay_checker::finding::Outcome;
-use gainsay_checker::judge::{Options, judge};
+use gainsay_checker::finding::{Counts, Outcome};
+use gainsay_checker::judge::{Options, Vacuity, judge};
 use gainsay_checker::{History, Judgement};
 
 use crate::config::RunFile;
@@ -19,19 +19,19 @@ use crate::talk;
 
 /// Reads the history at `path`: JSON lines, a JSON array, or EDN.
 pub fn read_history(path: &Path) -> anyhow::Result<History> {
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    History::read_any(BufReader::with_capacity(1 << 20, file)).with_context(|| format!("in {}", path.display()))
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    History::read_any(&bytes).with_context(|| format!("in {}", path.display()))
 }
 
 /// Judges a run directory and writes its `verdict.json`. `guarantees` replaces what the run asked for.
 pub fn judge_dir(dir: &RunDir, guarantees: Option<Vec<String>>) -> anyhow::Result<Judgement> {
-    let judgement = judge_file(&dir.file("history.jsonl"), guarantees, true)?;
+    let judgement = judge_file(&dir.file("history.jsonl"), guarantees, Vacuity::Judged)?;
     dir.write_json("verdict.json", &judgement)?;
     Ok(judgement)
 }
 
 /// Judges a history file. `vacuity`: whether too little evidence is a verdict of its own.
-pub fn judge_file(path: &Path, guarantees: Option<Vec<String>>, vacuity: bool) -> anyhow::Result<Judgement> {
+pub fn judge_file(path: &Path, guarantees: Option<Vec<String>>, vacuity: Vacuity) -> anyhow::Result<Judgement> {
     if let Some(judgement) = measured_only(path)? {
         return Ok(judgement);
     }
@@ -43,17 +43,24 @@ pub fn judge_file(path: &Path, guarantees: Option<Vec<String>>, vacuity: bool) -
 fn measured_only(path: &Path) -> anyhow::Result<Option<Judgement>> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
-    let meta = gainsay_checker::json::read_meta(&mut reader).ok().flatten();
-    if meta.is_none_or(|meta| meta.stores) {
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).with_context(|| format!("reading {}", path.display()))?;
+    let stores = match gainsay_checker::json::parse_event(line.trim_ascii()) {
+        Ok(gainsay_checker::Event::Note(note)) if note.f == "run" => {
+            serde_json::from_value::<gainsay_checker::Meta>(note.value).map_or(true, |meta| meta.stores)
+        }
+        _ => true,
+    };
+    if stores {
         return Ok(None);
     }
-    let counts = gainsay_checker::json::count(&mut reader).with_context(|| format!("in {}", path.display()))?;
+    let counts = counted(reader).with_context(|| format!("reading {}", path.display()))?;
     let headline = format!(
         "Measured: {} operations were recorded; a database that stores nothing is not judged.",
         grouped(counts.operations)
     );
     Ok(Some(Judgement {
-        format: gainsay_checker::meta::FORMAT,
+        format: gainsay_checker::judge::FORMAT,
         result: "held".to_string(),
         headline,
         findings: Vec::new(),
@@ -65,6 +72,31 @@ fn measured_only(path: &Path) -> anyhow::Result<Option<Judgement>> {
     }))
 }
 
+/// Counts operations by how they ended, line by line, holding none.
+fn counted(mut reader: impl BufRead) -> std::io::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            // An invocation without a completion is an unknown outcome.
+            counts.info = counts.operations - counts.ok - counts.fail;
+            return Ok(counts);
+        }
+        let has = |kind: &str| line.windows(kind.len()).take(TYPE_WITHIN).any(|window| window == kind.as_bytes());
+        if has("\"type\":\"invoke\"") {
+            counts.operations += 1;
+        } else if has("\"type\":\"ok\"") {
+            counts.ok += 1;
+        } else if has("\"type\":\"fail\"") {
+            counts.fail += 1;
+        }
+    }
+}
+
+/// The recorder writes an event's type within so many bytes.
+const TYPE_WITHIN: usize = 80;
+
 /// Renders a run directory to its `report.html`.
 pub fn write_report(dir: &RunDir) -> anyhow::Result<()> {
     let html = gainsay_reports::run_page(&load_page(dir)?);
@@ -75,7 +107,9 @@ pub fn write_report(dir: &RunDir) -> anyhow::Result<()> {
 pub fn load_page(dir: &RunDir) -> anyhow::Result<gainsay_reports::RunPage> {
     let text = std::fs::read(dir.file("verdict.json"));
     let judgement: Judgement = match text {
-        Ok(text) => serde_json::from_slice(&text).context("verdict.json is damaged; `gainsay check` writes it again")?,
+        Ok(text) => {
+            serde_json::from_slice(&text).context("verdict.json is damaged; `gainsay check` writes it again")?
+        }
         Err(_) => judge_dir(dir, None)?,
     };
     let run: Option<RunFile> =
@@ -117,7 +151,10 @@ fn facts(run: &RunFile) -> Vec<(String, String)> {
     let mut facts = vec![
         ("database", config.label.clone()),
         ("workload", format!("{} by {} clients on {} nodes", config.workload, config.clients, config.nodes.len())),
-        ("rate", config.rate.map_or("as fast as they can".to_string(), |rate| format!("{rate:.0} operations/s intended"))),
+        (
+            "rate",
+            config.rate.map_or("as fast as they can".to_string(), |rate| format!("{rate:.0} operations/s intended")),
+        ),
         ("load", format!("{:.0} s", config.time_limit.as_secs_f64())),
         ("faults", if config.nemesis.is_empty() { "none".to_string() } else { config.nemesis.join(", ") }),
         ("targets", config.targets.clone()),
@@ -139,7 +176,13 @@ fn facts(run: &RunFile) -> Vec<(String, String)> {
     ];
     if let Some(harness) = &run.harness {
         facts.push(("done", format!("{} operations, {:.0} a second", grouped(harness.operations), harness.rate)));
-        facts.push(("pacing", format!("{:.3} ms late at the median, {:.3} at the 99th percentile", harness.pacing_ms_p50, harness.pacing_ms_p99)));
+        facts.push((
+            "pacing",
+            format!(
+                "{:.3} ms late at the median, {:.3} at the 99th percentile",
+                harness.pacing_ms_p50, harness.pacing_ms_p99
+            ),
+        ));
     }
     facts.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
@@ -169,8 +212,16 @@ pub fn print(judgement: &Judgement) {
     for finding in &judgement.findings {
         let evidence = &finding.evidence;
         let (word, code, detail) = match &finding.outcome {
-            Outcome::Held => ("● held", "32", format!("0 of {} {}{}", grouped(evidence.opportunities), evidence.unit, bound(evidence.upper_bound))),
-            Outcome::Broken { violations, .. } => ("✕ broken", "31", format!("{} of {} {}", grouped(*violations), grouped(evidence.opportunities), evidence.unit)),
+            Outcome::Held => (
+                "● held",
+                "32",
+                format!("0 of {} {}{}", grouped(evidence.opportunities), evidence.unit, bound(evidence.upper_bound)),
+            ),
+            Outcome::Broken { violations, .. } => (
+                "✕ broken",
+                "31",
+                format!("{} of {} {}", grouped(*violations), grouped(evidence.opportunities), evidence.unit),
+            ),
             Outcome::Unknown { why } => ("? unknown", "33", why.clone()),
             Outcome::Vacuous { why } => ("○ vacuous", "2", why.clone()),
         };
@@ -203,6 +254,9 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        assert_eq!([grouped(7), grouped(1_000), grouped(31_204), grouped(1_234_567)], ["7", "1,000", "31,204", "1,234,567"]);
+        assert_eq!(
+            [grouped(7), grouped(1_000), grouped(31_204), grouped(1_234_567)],
+            ["7", "1,000", "31,204", "1,234,567"]
+        );
     }
 }

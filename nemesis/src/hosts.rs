@@ -9,9 +9,10 @@ mod link;
 mod node;
 mod program;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use link::{Endpoint, LinkProbe, LinkRule, Viewpoint};
@@ -19,9 +20,10 @@ pub use node::NodeState;
 pub use program::Spawn;
 
 use crate::Error;
-use crate::backends::{Chosen, Network};
+use crate::backends::{Chosen, Clock, Network};
 use crate::proxy::Proxy;
 use crate::switch::{self, Switch};
+use crate::vdso::{self, ClockPage};
 use node::Node;
 
 /// Called while a node stands at its exec, traced by the calling thread: `(node, pid)`.
@@ -39,6 +41,8 @@ pub struct Hosts {
     dir: PathBuf,
     /// From each side (row) to each side (column); side 0 is the clients.
     rules: Mutex<Vec<LinkRule>>,
+    /// A page for each node's clock; none where clocks can't be redirected.
+    clocks: Arc<HashMap<String, ClockPage>>,
     after_exec: Option<AfterExec>,
     before_exec: Option<BeforeExec>,
     wires: Wires,
@@ -64,13 +68,15 @@ impl Hosts {
             Network::Switch => Wires::Switch(Switch::new(nodes.len(), seed)?),
             Network::Proxy => Wires::Proxy(Proxy::new(nodes.len(), ports)?),
         };
+        let clocks = Arc::new(if chosen.clock == Clock::Vdso { clock_pages(nodes, dir)? } else { HashMap::new() });
         let sides = nodes.len() + 1;
         Ok(Hosts {
             nodes: nodes.iter().map(|name| Node::new(name, seed)).collect(),
             ports: ports.to_vec(),
             dir: dir.to_owned(),
             rules: Mutex::new(vec![LinkRule::default(); sides * sides]),
-            after_exec: None,
+            after_exec: (!clocks.is_empty()).then(|| redirecting(clocks.clone())),
+            clocks,
             before_exec: None,
             wires,
         })
@@ -84,6 +90,11 @@ impl Hosts {
     /// Lets `hook` prepare every child before its exec.
     pub fn set_before_exec(&mut self, hook: BeforeExec) {
         self.before_exec = Some(hook);
+    }
+
+    /// The page that decides what time it is for a node, where its clock is redirected.
+    pub fn clock_page(&self, node: &str) -> Option<&ClockPage> {
+        self.clocks.get(node)
     }
 
     /// The nodes' names.
@@ -314,6 +325,20 @@ impl Drop for Hosts {
     fn drop(&mut self) {
         self.stop_all();
     }
+}
+
+fn clock_pages(nodes: &[String], dir: &Path) -> Result<HashMap<String, ClockPage>, Error> {
+    let page = |node: &String| {
+        let place = dir.join("nodes").join(node);
+        std::fs::create_dir_all(&place).map_err(|error| Error::new(format!("creating {}", place.display()), error))?;
+        Ok((node.clone(), ClockPage::create(place.join("clock"))?))
+    };
+    nodes.iter().map(page).collect()
+}
+
+/// Redirects the clock of every program at its exec.
+fn redirecting(clocks: Arc<HashMap<String, ClockPage>>) -> AfterExec {
+    Box::new(move |node, pid| clocks.get(node).map_or(Ok(()), |page| vdso::redirect(pid, page)))
 }
 
 /// Tells one run from another on the same machine.

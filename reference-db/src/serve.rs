@@ -64,7 +64,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> i32 {
     if !nodes.contains(&arguments.name) {
         nodes.push(arguments.name.clone());
     }
-    nodes.sort_by(|a, b| natural(a).cmp(&natural(b)));
+    nodes.sort_by_key(|name| natural(name));
     let config = match arguments.mode.config(nodes.len()) {
         Ok(config) => config,
         Err(why) => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gainsay_checker::judge::Vacuity;
 
 use super::options::{names, usage};
 use super::run::json_line;
@@ -32,7 +33,7 @@ pub fn main(args: &CheckArgs) -> anyhow::Result<Exit> {
         let dir = RunDir::open(&args.path).map_err(|error| usage(format!("{error:#}")))?;
         verdict::judge_dir(&dir, asked)?
     } else if args.path.is_file() {
-        verdict::judge_file(&args.path, asked, false).map_err(|error| usage(format!("{error:#}")))?
+        verdict::judge_file(&args.path, asked, Vacuity::Shown).map_err(|error| usage(format!("{error:#}")))?
     } else {
         return Err(usage(format!("{}: no such run directory or history", args.path.display())));
     };

@@ -43,8 +43,12 @@ const EXPECTED: [&str; 3] = ["read-your-writes", "monotonic-reads", "lost-writes
 pub fn main(args: &DemoArgs) -> anyhow::Result<Exit> {
     let breaks = prepared(args, BREAKS)?;
     let holds = prepared(args, HOLDS)?;
-    talk::line("Five nodes of a real database on this machine, ten clients, and somebody who cuts cables, kills, pauses and sets clocks wrong.");
-    talk::line("First with asynchronous replication, then semi-synchronous with read tokens; the same seed, the same faults.\n");
+    talk::line(
+        "Five nodes of a real database on this machine, ten clients, and somebody who cuts cables, kills, pauses and sets clocks wrong.",
+    );
+    talk::line(
+        "First with asynchronous replication, then semi-synchronous with read tokens; the same seed, the same faults.\n",
+    );
     let runner = Runner::start(wanted(&breaks.1.faults), &[&breaks.0, &holds.0])?;
     let first = runner.run(&breaks.0, 0, "1 of 2")?;
     if runner.interrupted() {
@@ -60,7 +64,9 @@ pub fn main(args: &DemoArgs) -> anyhow::Result<Exit> {
 
 fn prepared(args: &DemoArgs, flags: &str) -> anyhow::Result<(Prepared, RunArgs)> {
     let words: Vec<String> = format!("{flags} {COMMON}").split_whitespace().map(str::to_string).collect();
-    let mut run = Flags::try_parse_from(std::iter::once("run".to_string()).chain(words.clone())).context("the demo's own flags")?.run;
+    let mut run = Flags::try_parse_from(std::iter::once("run".to_string()).chain(words.clone()))
+        .context("the demo's own flags")?
+        .run;
     run.load.seed = Some(args.seed);
     run.store = args.store.clone();
     let command = ["gainsay".to_string(), "run".to_string()].into_iter().chain(words).collect();
@@ -84,21 +90,39 @@ fn summary(first: &Judgement, second: &Judgement) -> Exit {
     for guarantee in EXPECTED {
         match broken(first, guarantee) {
             Some((violations, sentence)) => {
-                talk::result(&format!("  {} {guarantee}, {violations} times. {sentence}", talk::paint("31", "✕ broke")));
+                talk::result(&format!(
+                    "  {} {guarantee}, {violations} times. {sentence}",
+                    talk::paint("31", "✕ broke")
+                ));
             }
             None => {
-                talk::result(&format!("  {} {guarantee} did not break this time, although it can", talk::paint("33", "? unseen")));
+                talk::result(&format!(
+                    "  {} {guarantee} did not break this time, although it can",
+                    talk::paint("33", "? unseen")
+                ));
                 exit = exit.worst(Exit::Unknown);
             }
         }
     }
-    talk::result(&format!("\n{}", talk::paint("1", "Semi-synchronous replication, reads with a token, the same faults:")));
+    talk::result(&format!(
+        "\n{}",
+        talk::paint("1", "Semi-synchronous replication, reads with a token, the same faults:")
+    ));
     for finding in second.findings.iter().filter(|finding| finding.asked) {
         let of = verdict::grouped(finding.evidence.opportunities);
         match &finding.outcome {
-            Outcome::Held => talk::result(&format!("  {} {} (0 of {of} {})", talk::paint("32", "● held"), finding.guarantee, finding.evidence.unit)),
+            Outcome::Held => talk::result(&format!(
+                "  {} {} (0 of {of} {})",
+                talk::paint("32", "● held"),
+                finding.guarantee,
+                finding.evidence.unit
+            )),
             Outcome::Broken { violations, .. } => {
-                talk::result(&format!("  {} {}, {violations} times: a promise was broken", talk::paint("31", "✕ broke"), finding.guarantee));
+                talk::result(&format!(
+                    "  {} {}, {violations} times: a promise was broken",
+                    talk::paint("31", "✕ broke"),
+                    finding.guarantee
+                ));
                 exit = exit.worst(Exit::Broken);
             }
             Outcome::Unknown { why } | Outcome::Vacuous { why } => {
@@ -118,7 +142,11 @@ fn write_page(first: &RunDir, second: &RunDir) -> anyhow::Result<PathBuf> {
     let headline = format!(
         "Same seed, same faults: asynchronous replication lost {} acknowledged writes; semi-synchronous lost {}.",
         verdict::grouped(lost),
-        pages[1].judgement.ledger.as_ref().map_or("an unknown number".to_string(), |ledger| verdict::grouped(ledger.lost)),
+        pages[1]
+            .judgement
+            .ledger
+            .as_ref()
+            .map_or("an unknown number".to_string(), |ledger| verdict::grouped(ledger.lost)),
     );
     let html = gainsay_reports::compare_page(&headline, &pages);
     second.write("demo.html", html.as_bytes())?;

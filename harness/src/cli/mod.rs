@@ -7,7 +7,7 @@ mod check;
 mod compare;
 mod demo;
 mod list;
-mod options;
+pub mod options;
 mod run;
 
 use std::ffi::OsString;
@@ -20,7 +20,9 @@ use crate::talk::{self, Color};
 /// Finds out which consistency guarantees a replicated database keeps while it is harmed, and proves what it broke.
 #[derive(Parser)]
 #[command(name = "gainsay", version, disable_help_subcommand = true, arg_required_else_help = false)]
-#[command(after_help = "Exit codes: 0 held, 1 broken, 2 unknown, 3 too little evidence, 254 bad arguments, 255 the harness failed.")]
+#[command(
+    after_help = "Exit codes: 0 held, 1 broken, 2 unknown, 3 too little evidence, 254 bad arguments, 255 the harness failed."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

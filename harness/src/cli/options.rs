@@ -88,7 +88,8 @@ pub fn nodes(text: &str) -> Result<Vec<String>, String> {
         };
     }
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_string()).collect();
-    let fits = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let fits =
+        |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if let Some(odd) = names.iter().find(|name| !fits(name)) {
         return Err(format!("{odd:?} is no name for a node; letters, digits, - and _ are allowed"));
     }

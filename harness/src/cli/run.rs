@@ -141,7 +141,12 @@ struct NodesParser;
 impl clap::builder::TypedValueParser for NodesParser {
     type Value = Nodes;
 
-    fn parse_ref(&self, command: &clap::Command, arg: Option<&clap::Arg>, value: &std::ffi::OsStr) -> Result<Nodes, clap::Error> {
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Nodes, clap::Error> {
         let inner = clap::builder::StringValueParser::new().try_map(|text| nodes(&text).map(Nodes));
         clap::builder::TypedValueParser::parse_ref(&inner, command, arg, value)
     }
@@ -184,7 +189,12 @@ pub fn main(args: RunArgs) -> anyhow::Result<Exit> {
         write_junit(&path, &dirs)?;
     }
     if count > 1 && !json {
-        talk::result(&format!("\n{} runs, {} of them without a verdict; exit code {}", dirs.len() + failures.len(), failures.len(), exit.code()));
+        talk::result(&format!(
+            "\n{} runs, {} of them without a verdict; exit code {}",
+            dirs.len() + failures.len(),
+            failures.len(),
+            exit.code()
+        ));
     }
     Ok(exit)
 }
@@ -219,7 +229,10 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
     let kinds: Vec<&str> = gainsay_nemesis::FAULTS.iter().map(|fault| fault.name).collect();
     let mut nemesis = names("--nemesis", &args.faults.nemesis, &kinds)?;
     let sabotage = names("--sabotage", &args.faults.sabotage, &kinds)?;
-    args.faults.targets.parse::<gainsay_nemesis::schedule::Targets>().map_err(|error| usage(format!("--targets: {error}")))?;
+    args.faults
+        .targets
+        .parse::<gainsay_nemesis::schedule::Targets>()
+        .map_err(|error| usage(format!("--targets: {error}")))?;
     let database = database(args)?;
     if let Some(why) = (workload.refuses)(&database.capabilities()) {
         return Err(usage(format!("--workload {}: not possible with {}: {why}", workload.name, database.label())));
@@ -284,8 +297,17 @@ fn database(args: &RunArgs) -> anyhow::Result<Arc<dyn Database>> {
     Ok(match args.db.as_str() {
         "noop" => Arc::new(Noop),
         "exec" => {
-            let client = args.exec.client.clone().ok_or_else(|| usage("--db exec needs --client CMD: a program that speaks JSON lines"))?;
-            Arc::new(Exec::new(args.exec.start.clone(), client, args.exec.ports.clone(), abilities(&args.exec.without)?))
+            let client = args
+                .exec
+                .client
+                .clone()
+                .ok_or_else(|| usage("--db exec needs --client CMD: a program that speaks JSON lines"))?;
+            Arc::new(Exec::new(
+                args.exec.start.clone(),
+                client,
+                args.exec.ports.clone(),
+                abilities(&args.exec.without)?,
+            ))
         }
         _ => Arc::new(RefDb::new(&args.mode, args.load.nodes.0.len())?),
     })
@@ -321,17 +343,20 @@ impl Runner {
         let probe = backends::probe();
         let chosen = backends::choose(wanted, &probe).map_err(|error| usage(error.to_string()))?;
         if prepared.iter().any(|prepared| !prepared.config.nemesis.is_empty()) {
-            talk::line(&format!("faults by: network {}, processes {}, clock {}", chosen.network, chosen.processes, chosen.clock));
+            talk::line(&format!(
+                "faults by: network {}, processes {}, clock {}",
+                chosen.network, chosen.processes, chosen.clock
+            ));
             for note in &chosen.notes {
                 talk::line(&format!("  {note}"));
             }
         }
-        backends::enter(&chosen)?;
+        gainsay_nemesis::container::enter(&chosen)?;
         raise_file_limit();
         let interrupt = Interrupt::listen(Box::new(|| {
             talk::error("stopped at once; what was recorded is in the store");
             // The container takes every process along; nothing else needs a destructor.
-            nix::libc_exit(Exit::Failed.code());
+            exit_now(Exit::Failed);
         }))?;
         Ok(Runner { chosen, interrupt })
     }
@@ -359,6 +384,12 @@ impl Runner {
     pub fn interrupted(&self) -> bool {
         self.interrupt.raised()
     }
+}
+
+/// Ends the process without running anything more.
+fn exit_now(exit: Exit) {
+    // SAFETY: ends the process; no destructor or buffer is needed any more.
+    unsafe { libc::_exit(exit.code()) }
 }
 
 /// Many clients and nodes need many descriptors; the soft limit is for programs that use `select`.

@@ -83,8 +83,15 @@ impl Connection {
     fn start(&mut self) -> Result<(), String> {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("exec {}", self.command)).env("GAINSAY_NODES", &self.nodes);
-        command.env("GAINSAY_PORT", self.port.to_string()).env("GAINSAY_NODE", self.node.as_deref().unwrap_or_default());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true).process_group(0);
+        command
+            .env("GAINSAY_PORT", self.port.to_string())
+            .env("GAINSAY_NODE", self.node.as_deref().unwrap_or_default());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .process_group(0);
         let mut child = command.spawn().map_err(|error| format!("starting {:?}: {error}", self.command))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(format!("{:?} has no standard input and output", self.command));
@@ -101,14 +108,20 @@ impl Connection {
         }
         let Some((_, input, output)) = &mut self.running else { return Err("the client is not running".to_string()) };
         let exchange = async {
-            input.write_all(format!("{line}\n").as_bytes()).await.map_err(|error| format!("the client is gone: {error}"))?;
+            input
+                .write_all(format!("{line}\n").as_bytes())
+                .await
+                .map_err(|error| format!("the client is gone: {error}"))?;
             match output.next_line().await {
-                Ok(Some(answer)) => serde_json::from_str(&answer).map_err(|error| format!("{answer:?} is no JSON: {error}")),
+                Ok(Some(answer)) => {
+                    serde_json::from_str(&answer).map_err(|error| format!("{answer:?} is no JSON: {error}"))
+                }
                 Ok(None) => Err("the client ended without an answer".to_string()),
                 Err(error) => Err(format!("the client is gone: {error}")),
             }
         };
-        let outcome = tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err("timeout: no answer".to_string()));
+        let outcome =
+            tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err("timeout: no answer".to_string()));
         if outcome.is_err() {
             self.running = None;
         }
@@ -123,7 +136,12 @@ struct ExecClient {
 }
 
 impl ExecClient {
-    async fn operation(&mut self, function: Function, steps: &gainsay_checker::Steps, last: Option<&str>) -> Completion {
+    async fn operation(
+        &mut self,
+        function: Function,
+        steps: &gainsay_checker::Steps,
+        last: Option<&str>,
+    ) -> Completion {
         let event = OpEvent {
             index: 0,
             time: 0,
@@ -213,7 +231,9 @@ impl Database for Exec {
     }
 
     fn promises(&self) -> Vec<String> {
-        ["read-your-writes", "monotonic-reads", "consistent-prefix", "lost-writes", "convergence"].map(str::to_string).to_vec()
+        ["read-your-writes", "monotonic-reads", "consistent-prefix", "lost-writes", "convergence"]
+            .map(str::to_string)
+            .to_vec()
     }
 
     fn has_leader(&self) -> bool {
@@ -286,7 +306,12 @@ impl Database for Exec {
                 let seen = match (completion.kind, completion.steps.into_iter().next()) {
                     (Kind::Ok, Some(Step { action: Action::Read(Some(seen)), .. })) => seen,
                     (Kind::Ok, _) => Reading::Nil,
-                    (kind, _) => return Err(format!("the final read of {key} at {node} ended as {kind:?}: {:?}", completion.error)),
+                    (kind, _) => {
+                        return Err(format!(
+                            "the final read of {key} at {node} ended as {kind:?}: {:?}",
+                            completion.error
+                        ));
+                    }
                 };
                 held.push((key.clone(), seen, completion.version));
             }

@@ -55,6 +55,11 @@ pub struct LinkRule {
 }
 
 impl LinkRule {
+    /// The rule under which nothing passes.
+    pub fn cut() -> LinkRule {
+        LinkRule { cut: true, ..LinkRule::default() }
+    }
+
     /// The parts a TCP proxy has no packets for.
     pub(crate) fn packet_faults(&self) -> Vec<&'static str> {
         [

@@ -109,10 +109,10 @@ impl Node {
                 Ok(applied) => applied,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            if let Some(cell) = applied.change {
-                if overlay.insert(key, cell).is_none() {
-                    order.push(key);
-                }
+            if let Some(cell) = applied.change
+                && overlay.insert(key, cell).is_none()
+            {
+                order.push(key);
             }
             results.push(applied.outcome);
         }
