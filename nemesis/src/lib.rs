@@ -13,6 +13,7 @@ pub mod engine;
 pub mod faults;
 pub mod link;
 pub mod schedule;
+pub mod seccomp;
 pub mod target;
 pub mod vdso;
 
