@@ -249,3 +249,36 @@ fn costs() {
     println!("connect, let through: {}", output("python3", &["-c", &script("127.0.0.1", there.port())], there));
     println!("connect, redirected: {}", output("python3", &["-c", &script("127.9.2.2", 7001)], there));
 }
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_node_can_have_a_clock_and_connections_of_its_own_at_once() {
+    use std::os::unix::process::CommandExt as _;
+
+    use gainsay_nemesis::vdso::{self, ClockPage};
+    if !has("python3") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let page = ClockPage::create(dir.path().join("clock")).expect("a clock page");
+    page.set(-3_600_000_000_000);
+    let there = greeter();
+    let redirect = seccomp::Redirect::prepare().expect("a pair of sockets");
+    let installer = redirect.installer();
+    let script = "import socket, time; s = socket.create_connection(('127.9.2.2', 7001)); print(s.recv(9).decode(), int(time.time()))";
+    // python3 may be a script that executes another program, which would lose its clock: ask for the real one.
+    let real = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().expect("python3");
+    let mut direct = Command::new(String::from_utf8(real.stdout).expect("a path").trim());
+    direct.args(["-c", script]).stdout(Stdio::piped());
+    // SAFETY: the installer is async-signal-safe.
+    unsafe { direct.pre_exec(move || installer.install_in_child()) };
+    let mut child = vdso::spawn(&mut direct, &page).expect("it starts");
+    let _server = redirect.listener().and_then(|fd| seccomp::serve(fd, move |to| if to == MEANT { there } else { to }));
+    let mut said = String::new();
+    child.stdout.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert!(child.wait().expect("it is ours").success());
+    let (greeting, time) = said.trim().split_once(' ').expect("two words");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    assert_eq!(greeting, "hello");
+    assert!((now - 3_600).abs_diff(time.parse().expect("seconds")) <= 2, "{said}");
+}
