@@ -18,6 +18,7 @@ pub mod hosts;
 pub mod link;
 mod proxy;
 pub mod schedule;
+pub mod seccomp;
 mod switch;
 pub mod target;
 pub mod vdso;
