@@ -12,7 +12,9 @@ pub mod backends;
 pub mod container;
 pub mod hosts;
 mod proxy;
+mod rulebook;
 mod switch;
+mod wake;
 
 /// Why something could not be injected, started or probed.
 #[derive(Debug, thiserror::Error)]
