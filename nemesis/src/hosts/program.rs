@@ -238,7 +238,7 @@ impl Child<'_> {
 }
 
 /// The kernel's `struct sigaction` that says "default": handler, flags, restorer and mask, all zero.
-const DEFAULT_ACTION: [u64; 4] = [0; 4];
+static DEFAULT_ACTION: [u64; 4] = [0; 4];
 /// The kernel's last signal.
 const LAST_SIGNAL: libc::c_int = 64;
 /// Bytes of the kernel's signal set.
