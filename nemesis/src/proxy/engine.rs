@@ -313,7 +313,8 @@ impl Pair {
             }
         }
         let reset = outcomes.contains(&Outcome::Reset);
-        Ok(!reset && !(there.has_ended() && here.has_ended()))
+        let ended = there.has_ended() && here.has_ended();
+        Ok(!(reset || ended))
     }
 
     /// Goes on connecting. A connection takes both directions of a link.
