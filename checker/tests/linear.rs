@@ -84,15 +84,15 @@ fn agree(seed: u64, count: usize, values: Values, with_cas: u32) {
 
 #[test]
 fn registers_with_unique_values_agree_with_the_definition() {
-    agree(1, 30_000, Values::Unique, 0);
+    agree(1, 15_000, Values::Unique, 0);
 }
 
 #[test]
 fn compare_and_set_agrees_with_the_definition() {
-    agree(2, 30_000, Values::Unique, 5);
+    agree(2, 15_000, Values::Unique, 5);
 }
 
 #[test]
 fn repeating_values_and_deletes_agree_with_the_definition() {
-    agree(3, 30_000, Values::Repeating, 3);
+    agree(3, 15_000, Values::Repeating, 3);
 }

@@ -44,13 +44,13 @@ impl Checker for Prefix {
         let deadline = Instant::now() + budget.time;
         let (opportunities, sharp) = count(case, self.growth);
         let unit = "reads of several keys, or of a key whose order of writes is known";
-        if opportunities == 0 && self.growth == Growth::Free && !facts.reads.is_empty() {
+        let built = graph::build(facts, self.growth);
+        let mut circles: Vec<(u64, Vec<Arrow>)> = circles(facts, built.nodes, &built.arrows);
+        if circles.is_empty() && opportunities == 0 && self.growth == Growth::Free && !facts.reads.is_empty() {
             let why = "reads of one register at a time, whose order of writes is not known, cannot show it".to_string();
             let evidence = crate::finding::Evidence { unit: unit.into(), ..Default::default() };
             return Answer::Judged { outcome: Verdict::Vacuous { why }, evidence, ledger: None };
         }
-        let built = graph::build(facts, self.growth);
-        let mut circles: Vec<(u64, Vec<Arrow>)> = circles(facts, built.nodes, &built.arrows);
         let mut unknown = None;
         if circles.is_empty() {
             match choices::search(facts, &built, deadline) {

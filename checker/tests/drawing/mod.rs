@@ -15,6 +15,8 @@
 //! `@n2` the node, `#1.7` a position, `~17` a timestamp, `.a:3` dots and `^a:2` what they cover. Rows `p0` and `p0/2` are two processes of
 //! one session.
 
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -50,8 +50,15 @@ pub(super) fn search(facts: &Facts, built: &Built, deadline: Instant) -> Found {
     let shown = seen(facts);
     let open = |key: usize| {
         let key = &facts.keys[key];
-        key.kind == Kind::Register && !key.siblings && key.deletes.is_empty() && key.order != Order::Reported
+        // A write of unknown outcome that was read has no position.
+        let unranked = |write: &u32| facts.writes[*write as usize].rank.is_none() && happened(facts, *write, &shown);
+        key.kind == Kind::Register
+            && !key.siblings
+            && key.deletes.is_empty()
+            && (key.order != Order::Reported || key.writes.iter().any(unranked))
     };
+    let open: Vec<bool> = (0..facts.keys.len()).map(open).collect();
+    let open = |key: usize| open[key];
     let mut questions = Vec::new();
     for (id, read) in facts.reads.iter().enumerate() {
         for part in facts.parts_of(read).iter().filter(|part| open(part.key as usize)) {
