@@ -60,7 +60,9 @@ fn reading(c: &mut Criterion) {
         }
         let mut group = c.benchmark_group(format!("reading {holds:?}, {} MB", text.len() / 1_000_000));
         group.sample_size(10).measurement_time(Duration::from_secs(2)).throughput(Throughput::Bytes(text.len() as u64));
-        group.bench_function("history", |b| b.iter(|| History::read_json(text.as_slice()).map(|history| history.ops.len())));
+        group.bench_function("history", |b| {
+            b.iter(|| History::read_json(text.as_slice()).map(|history| history.ops.len()))
+        });
         group.finish();
     }
 }

@@ -53,8 +53,10 @@ fn a_dropped_element_is_found() {
     let events = healthy::events(shape(Holds::Lists), 1);
     let mut found = 0;
     let all = reads(&events);
-    let long: Vec<usize> =
-        all.into_iter().filter(|&at| matches!(reading(&mut events.clone()[at..=at], 0), Reading::Many(list) if list.len() > 6)).collect();
+    let long: Vec<usize> = all
+        .into_iter()
+        .filter(|&at| matches!(reading(&mut events.clone()[at..=at], 0), Reading::Many(list) if list.len() > 6))
+        .collect();
     for &at in long.iter().step_by(long.len() / 20) {
         let mut altered = events.clone();
         if let Reading::Many(list) = reading(&mut altered, at) {
@@ -117,6 +119,7 @@ fn the_same_history_gets_the_same_verdict() {
     let mut text = Vec::new();
     events.iter().for_each(|event| gainsay_checker::json::write_event(&mut text, event));
     let history = History::read_json(text.as_slice()).unwrap();
+    assert_eq!(History::count_json(text.as_slice()).unwrap(), history.ops.len() as u64);
     assert_eq!(first, plain(judge(&history, &Options { vacuity: Vacuity::Shown, ..Options::default() })));
     let mut edn = Vec::new();
     events.iter().for_each(|event| gainsay_checker::edn::write_event(&mut edn, event));

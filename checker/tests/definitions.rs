@@ -92,7 +92,10 @@ fn holds(ops: &[Tiny], guarantee: Guarantee, judged: usize, claim: Claim) -> boo
     let reads: Vec<usize> = (0..ops.len()).filter(|&i| !is_write(&ops[i])).collect();
     let mut found = false;
     permute(&mut writes.clone(), 0, &mut |ar| {
-        if !found && respects(ops, claim, ar) && assign(ops, guarantee, judged, ar, &writes, &reads, 0, &mut vec![0; ops.len()]) {
+        if !found
+            && respects(ops, claim, ar)
+            && assign(ops, guarantee, judged, ar, &writes, &reads, 0, &mut vec![0; ops.len()])
+        {
             found = true;
         }
     });
@@ -166,12 +169,14 @@ fn satisfied(
     let place = |write: usize| ar.iter().position(|&w| w == write).unwrap();
     let mine = |read: usize| ops[read].session == judged;
     match guarantee {
-        ReadYourWrites => reads.iter().filter(|&&r| mine(r)).all(|&r| {
-            writes.iter().all(|&w| !before(&ops[w], &ops[r]) || vis[r] >> w & 1 == 1)
-        }),
-        MonotonicReads => reads.iter().filter(|&&r| mine(r)).all(|&r| {
-            reads.iter().all(|&earlier| !before(&ops[earlier], &ops[r]) || vis[earlier] & !vis[r] == 0)
-        }),
+        ReadYourWrites => reads
+            .iter()
+            .filter(|&&r| mine(r))
+            .all(|&r| writes.iter().all(|&w| !before(&ops[w], &ops[r]) || vis[r] >> w & 1 == 1)),
+        MonotonicReads => reads
+            .iter()
+            .filter(|&&r| mine(r))
+            .all(|&r| reads.iter().all(|&earlier| !before(&ops[earlier], &ops[r]) || vis[earlier] & !vis[r] == 0)),
         MonotonicWrites => writes.iter().all(|&second| {
             writes.iter().filter(|&&first| first != second && before(&ops[first], &ops[second])).all(|&first| {
                 place(first) < place(second)
@@ -239,7 +244,8 @@ fn prefix_holds(ops: &[Tiny], grows: bool, claim: Claim) -> bool {
         }
         let mut seen = vec![0_usize; ops.len()];
         found = reads.iter().all(|&r| {
-            let least = reads.iter().filter(|&&e| grows && before(&ops[e], &ops[r])).map(|&e| seen[e]).max().unwrap_or(0);
+            let least =
+                reads.iter().filter(|&&e| grows && before(&ops[e], &ops[r])).map(|&e| seen[e]).max().unwrap_or(0);
             let fits = (least..=ar.len()).find(|&length| {
                 let vis = ar[..length].iter().fold(0, |set, &w| set | 1 << w);
                 ar[..length].iter().all(|&w| ops[w].from <= ops[r].to) && explains(ops, &ops[r], ar, vis)
@@ -278,7 +284,7 @@ fn registers(rng: &mut ChaCha8Rng, count: usize, deletes: u32) -> Vec<Tiny> {
             _ if rng.random_ratio(1, 2) => {
                 let second = pick(rng, 1);
                 vec![first, second]
-            },
+            }
             _ if rng.random_ratio(1, 2) => vec![pick(rng, 1)],
             _ => vec![first],
         });
@@ -317,7 +323,7 @@ fn lists(rng: &mut ChaCha8Rng, count: usize) -> Vec<Tiny> {
             _ if rng.random_ratio(1, 2) => {
                 let second = pick(rng, 1);
                 vec![first, second]
-            },
+            }
             _ => vec![pick(rng, 1)],
         });
     }
@@ -359,10 +365,18 @@ fn deletes_never_raise_a_false_alarm() {
         let count = rng.random_range(2..=5);
         let ops = registers(&mut rng, count, 4);
         let judgement = judge(&history(&ops), &Options { vacuity: Vacuity::Shown, ..Options::default() });
-        for (guarantee, name) in [(ReadYourWrites, "read-your-writes"), (MonotonicReads, "monotonic-reads"), (MonotonicWrites, "monotonic-writes"), (WritesFollowReads, "writes-follow-reads")] {
+        for (guarantee, name) in [
+            (ReadYourWrites, "read-your-writes"),
+            (MonotonicReads, "monotonic-reads"),
+            (MonotonicWrites, "monotonic-writes"),
+            (WritesFollowReads, "writes-follow-reads"),
+        ] {
             let finding = judgement.findings.iter().find(|finding| finding.guarantee == name).unwrap();
             if matches!(finding.outcome, Verdict::Broken { .. }) {
-                assert!((0..3).any(|session| !holds(&ops, guarantee, session, Claim::Nothing)), "{name} is a false alarm: {ops:#?}");
+                assert!(
+                    (0..3).any(|session| !holds(&ops, guarantee, session, Claim::Nothing)),
+                    "{name} is a false alarm: {ops:#?}"
+                );
             }
         }
     }

@@ -114,7 +114,10 @@ fn circles(facts: &Facts, nodes: usize, arrows: &[Arrow]) -> Vec<(u64, Vec<Arrow
     }
     let mut order: Vec<u32> = by_component.keys().copied().collect();
     order.sort_unstable();
-    order.into_iter().flat_map(|component| leave_out(facts, by_component.remove(&component).unwrap_or_default())).collect()
+    order
+        .into_iter()
+        .flat_map(|component| leave_out(facts, by_component.remove(&component).unwrap_or_default()))
+        .collect()
 }
 
 /// Leaves reads out of one component until it has no circle any more.
@@ -123,7 +126,8 @@ fn leave_out(facts: &Facts, mut arrows: Vec<Arrow>) -> Vec<(u64, Vec<Arrow>)> {
     while found.len() < LEFT_OUT {
         let Some(circle) = shortest(facts, &arrows) else { break };
         let read = circle.iter().map(|arrow| arrow.to).filter(|&node| words::read_of(facts, node).is_some());
-        let latest = read.max_by_key(|&node| words::read_of(facts, node).map(|op| facts.history.ops[op as usize].completed));
+        let latest =
+            read.max_by_key(|&node| words::read_of(facts, node).map(|op| facts.history.ops[op as usize].completed));
         found.push((words::time_of(facts, &circle), circle));
         let Some(latest) = latest else { break };
         arrows.retain(|arrow| arrow.from != latest && arrow.to != latest);

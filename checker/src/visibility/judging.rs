@@ -127,7 +127,8 @@ impl Walk<'_, '_> {
             return must;
         }
         let nil = self.facts.parts[at as usize].shown == Shown::Nil;
-        let explained = |write: &u32| candidates.contains(write) || (nil && *write >= real && self.stands_for_nil(*write));
+        let explained =
+            |write: &u32| candidates.contains(write) || (nil && *write >= real && self.stands_for_nil(*write));
         let (mut kept, earlier): (Vec<u32>, Vec<u32>) = must.writes().iter().copied().partition(explained);
         if nil && earlier.is_empty() {
             return must;

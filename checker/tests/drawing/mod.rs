@@ -20,7 +20,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gainsay_checker::{Action, Atom, Event, Function, History, Kind, Meta, OpEvent, Process, Reading, Step, Steps, Version};
+use gainsay_checker::{
+    Action, Atom, Event, Function, History, Kind, Meta, OpEvent, Process, Reading, Step, Steps, Version,
+};
 
 /// A drawing: its history and the verdicts expected below it.
 pub struct Drawing {
@@ -42,8 +44,11 @@ pub fn draw(text: &str) -> Drawing {
             match (name, value) {
                 ("order", "real-time") => meta.order_is_real_time = true,
                 ("set-rule", rule) => meta.set_rule = serde_json::from_value(rule.into()).unwrap(),
-                ("users", list) => users
-                    .extend(list.split_whitespace().map(|pair| pair.split_once('=').unwrap()).map(|(a, b)| (a.into(), b.into()))),
+                ("users", list) => users.extend(
+                    list.split_whitespace()
+                        .map(|pair| pair.split_once('=').unwrap())
+                        .map(|(a, b)| (a.into(), b.into())),
+                ),
                 _ => panic!("what does {line:?} claim?"),
             }
             continue;

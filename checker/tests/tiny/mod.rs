@@ -20,12 +20,24 @@ pub struct Tiny {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    Write { key: usize, value: i64 },
-    Delete { key: usize },
-    Cas { key: usize, old: Option<i64>, new: i64 },
+    Write {
+        key: usize,
+        value: i64,
+    },
+    Delete {
+        key: usize,
+    },
+    Cas {
+        key: usize,
+        old: Option<i64>,
+        new: i64,
+    },
     /// Key and value, `None` for nil.
     Read(Vec<(usize, Option<i64>)>),
-    Append { key: usize, value: i64 },
+    Append {
+        key: usize,
+        value: i64,
+    },
     ReadList(Vec<(usize, Vec<i64>)>),
 }
 
@@ -97,4 +109,3 @@ pub fn times(rng: &mut ChaCha8Rng, count: usize, sessions: usize) -> Vec<Tiny> {
     ops.sort_by_key(|op| op.from);
     ops
 }
-
