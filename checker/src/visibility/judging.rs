@@ -193,11 +193,7 @@ impl Walk<'_, '_> {
             match facts.writes[write as usize].deed {
                 Deed::Add if absent && !self.removable(part, write) => missing = Some(write),
                 Deed::Append if absent => missing = Some(write),
-                Deed::Remove => {
-                    if self.remove_ignored(at, write, &shown) {
-                        missing = Some(write);
-                    }
-                }
+                Deed::Remove if self.remove_ignored(at, write, &shown) => missing = Some(write),
                 _ => {}
             }
         }

@@ -154,9 +154,9 @@ impl<'f, 'h> Walk<'f, 'h> {
         own
     }
 
-    /// From the first write of each key to the last read of it: along a chain of seeing, invocations only rise.
+    /// From the first write of each key (or read of it) to the last read of it: along a chain of seeing, invocations only rise.
     fn spans(&self) -> Vec<Range<usize>> {
-        let mut spans = vec![usize::MAX..0; self.facts.keys.len()];
+        let mut spans = vec![Range { start: usize::MAX, end: 0 }; self.facts.keys.len()];
         for (at, &what) in self.events.iter().enumerate() {
             for key in self.keys_of(what) {
                 let span = &mut spans[key as usize];
@@ -170,6 +170,8 @@ impl<'f, 'h> Walk<'f, 'h> {
                 }
             }
         }
+        // A key that nobody reads has nothing to judge.
+        spans.iter_mut().filter(|span| span.start > span.end).for_each(|span| *span = 0..0);
         spans
     }
 
