@@ -31,6 +31,8 @@ pub struct Shape {
     pub several: u32,
     /// Of 1000 writes so many are unknown.
     pub unknown: u32,
+    /// After so many operations a client begins a new session.
+    pub ops_per_session: usize,
     /// Whether positions are reported.
     pub positions: Positions,
 }
@@ -52,6 +54,7 @@ impl Shape {
             holds,
             several: 50,
             unknown: 10,
+            ops_per_session: usize::MAX,
             positions: Positions::Hidden,
         }
     }
@@ -59,6 +62,8 @@ impl Shape {
 
 struct Plan {
     client: usize,
+    /// Which of its client's operations it is.
+    nth: usize,
     invoked: u64,
     effect: u64,
     completed: u64,
@@ -75,7 +80,7 @@ pub fn events(shape: Shape, seed: u64) -> Vec<Event> {
             let effect = invoked + rng.random_range(1..500_000);
             let completed = effect + rng.random_range(1..500_000);
             clocks[client] = completed + 1;
-            Plan { client, invoked, effect, completed }
+            Plan { client, nth: at / shape.clients, invoked, effect, completed }
         })
         .collect();
     plans.sort_by_key(|plan| plan.effect);
@@ -86,13 +91,16 @@ pub fn events(shape: Shape, seed: u64) -> Vec<Event> {
         let first = at / shape.ops_per_key;
         let key = (first + rng.random_range(0..shape.alive)).min(keys - 1);
         let op = operation(shape, at, key, &mut store, &mut rng);
+        let mut op = op;
+        let session = plan.client + shape.clients * (plan.nth / shape.ops_per_session);
+        op.0.session = Some(Atom::Int(session as i64));
         push(&mut out, plan, op, at as u64);
     }
     let end = plans.iter().map(|plan| plan.completed).max().unwrap_or(0);
     for (key, held) in store.iter().enumerate() {
         for node in ["n1", "n2", "n3"] {
             let time = end + 1 + key as u64 * 10;
-            let plan = Plan { client: shape.clients, invoked: time, effect: time, completed: time + 1 };
+            let plan = Plan { client: shape.clients, nth: 0, invoked: time, effect: time, completed: time + 1 };
             let step = Step { key: Atom::Int(key as i64), action: Action::Read(Some(reading(shape.holds, held))) };
             let mut op = event(Function::Read, vec![step]);
             (op.last, op.node) = (true, Some(Arc::from(node)));
@@ -173,7 +181,6 @@ fn event(function: Function, steps: Vec<Step>) -> OpEvent {
 
 fn push(out: &mut Vec<(u64, u8, OpEvent)>, plan: &Plan, (mut op, known): (OpEvent, bool), at: u64) {
     let client = plan.client as u64;
-    op.session = Some(Atom::Int(client as i64));
     op.process = Process(if op.last {
         // Final reads ask all replicas at once.
         2_000_000_000 + u64::from(op.node.as_deref().unwrap_or("n").as_bytes()[1])
