@@ -221,6 +221,8 @@ impl Node {
         self.role = Role::Leader(Leading::new(&others, entry.index, now));
         self.leader = Some(self.me.name.clone());
         self.incoming = None;
+        self.suspect = false;
+        store.set_meta("led", &self.term.to_string())?;
         self.write(store, entry)?;
         if let Some((ticket, _)) = self.promotion.take() {
             out.push(Output::Reply(ticket, Ok(self.empty_reply())));
