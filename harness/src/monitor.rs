@@ -53,11 +53,6 @@ impl Known {
         leaders.into_iter().map(|(_, name)| name).collect()
     }
 
-    /// What the node said last.
-    pub fn of(&self, node: &str) -> Option<NodeStatus> {
-        self.statuses.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(node).cloned()
-    }
-
     fn learn(&self, node: &str, status: Option<NodeStatus>) {
         let mut statuses = self.statuses.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match status {

@@ -59,8 +59,3 @@ impl Interrupt {
         Ok(interrupt)
     }
 }
-
-/// Lets a child receive the signals again; for use between fork and exec.
-pub fn unblock() -> nix::Result<()> {
-    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
-}

@@ -151,6 +151,8 @@ pub struct Chosen {
     pub notes: Vec<String>,
     /// How namespaces are made, if any are.
     pub(crate) privilege: Privilege,
+    /// Whether proxies redirect the nodes' own connects, so that addresses which nodes tell each other lead through them too.
+    pub(crate) redirect: bool,
 }
 
 /// Picks a backend per dimension.
@@ -163,7 +165,13 @@ pub fn choose(wanted: Wanted, probe: &Probe) -> Result<Chosen, Error> {
     let processes = choose_processes(wanted.processes, probe, &mut notes)?;
     let network = choose_network(wanted.network, probe, &mut notes)?;
     let clock = choose_clock(wanted.clock, probe, &mut notes)?;
-    Ok(Chosen { network, processes, clock, notes, privilege: probe.privilege })
+    let redirect = network == Network::Proxy && probe.seccomp_listener.is_ok();
+    if network == Network::Proxy
+        && let Err(why) = &probe.seccomp_listener
+    {
+        notes.push(format!("network: nodes that tell each other their addresses may bypass the proxies: {why}"));
+    }
+    Ok(Chosen { network, processes, clock, notes, privilege: probe.privilege, redirect })
 }
 
 fn choose_processes(wanted: ProcessChoice, probe: &Probe, notes: &mut Vec<String>) -> Result<Processes, Error> {

@@ -22,6 +22,7 @@ pub use program::Spawn;
 use crate::Error;
 use crate::backends::{Chosen, Clock, Network};
 use crate::proxy::Proxy;
+use crate::seccomp;
 use crate::switch::{self, Switch};
 use crate::vdso::{self, ClockPage};
 use node::Node;
@@ -46,6 +47,9 @@ pub struct Hosts {
     after_exec: Option<AfterExec>,
     before_exec: Option<BeforeExec>,
     wires: Wires,
+    /// Whether nodes' connects are redirected through the proxies; who answers for each node.
+    redirect: bool,
+    servers: Mutex<HashMap<String, seccomp::Server>>,
 }
 
 enum Wires {
@@ -78,6 +82,8 @@ impl Hosts {
             after_exec: (!clocks.is_empty()).then(|| redirecting(clocks.clone())),
             clocks,
             before_exec: None,
+            redirect: chosen.redirect,
+            servers: Mutex::default(),
             wires,
         })
     }
@@ -156,7 +162,20 @@ impl Hosts {
             Wires::Proxy(_) => None,
         };
         let (before, after) = (self.before_exec.as_ref(), self.after_exec.as_ref());
-        program::start(node, spawn, mark, namespace, before, after)
+        match &self.wires {
+            Wires::Proxy(proxy) if self.redirect && before.is_none() => {
+                let viewer = self.side_of(node)?;
+                let redirect = seccomp::Redirect::prepare()?;
+                let installer = redirect.installer();
+                let before: BeforeExec =
+                    Box::new(move |_| installer.install_in_child().map_err(|error| error.raw_os_error().unwrap_or(0)));
+                let pid = program::start(node, spawn, mark, namespace, Some(&before), after)?;
+                let server = seccomp::serve(redirect.listener()?, proxy.redirection(viewer))?;
+                self.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_string(), server);
+                Ok(pid)
+            }
+            _ => program::start(node, spawn, mark, namespace, before, after),
+        }
     }
 
     /// Kills a node with all its processes, wherever they went; none is left when this returns.

@@ -62,12 +62,28 @@ impl Plan {
         Ipv4Addr::new(127, self.run, viewer as u8, target as u8)
     }
 
+    /// Where a connect of `viewer` must go so that it passes its proxy: an address that another node binds is one that it was told.
+    fn redirected(self, viewer: usize, meant: SocketAddrV4) -> SocketAddrV4 {
+        match meant.ip().octets() {
+            [127, run, bound, target] if run == self.run && bound == target && usize::from(target) != viewer => {
+                SocketAddrV4::new(self.address(viewer, usize::from(target)), meant.port())
+            }
+            _ => meant,
+        }
+    }
+
     fn bound(self, target: usize, port: u16) -> SocketAddrV4 {
         SocketAddrV4::new(self.address(target, target), port)
     }
 }
 
 impl Proxy {
+    /// What the connects of `viewer` are to be turned into.
+    pub(crate) fn redirection(&self, viewer: usize) -> impl Fn(SocketAddrV4) -> SocketAddrV4 + Send + Sync + 'static {
+        let plan = self.plan;
+        move |meant| plan.redirected(viewer, meant)
+    }
+
     /// Opens a listener per directed link and port.
     pub(crate) fn new(nodes: usize, ports: &[u16]) -> Result<Proxy, Error> {
         if nodes > MAX_NODES {

@@ -27,7 +27,7 @@ pub struct CheckArgs {
 
 /// Judges again.
 pub fn main(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let known: Vec<&str> = gainsay_checker::GUARANTEES.iter().map(|guarantee| guarantee.name).collect();
+    let known: Vec<&str> = gainsay_checker::checkers::CHECKERS.iter().map(|checker| checker.name).collect();
     let asked = args.guarantees.as_deref().map(|list| names("--guarantees", list, &known)).transpose()?;
     let judgement = if args.path.is_dir() {
         let dir = RunDir::open(&args.path).map_err(|error| usage(format!("{error:#}")))?;

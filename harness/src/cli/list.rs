@@ -41,6 +41,6 @@ fn tables() -> Vec<Table> {
         ("modes", refdb::MODES.iter().map(|entry| (entry.name, entry.about)).collect()),
         ("workloads", gainsay_workloads::WORKLOADS.iter().map(|entry| (entry.name, entry.about)).collect()),
         ("faults", gainsay_nemesis::FAULTS.iter().map(|entry| (entry.name, entry.about)).collect()),
-        ("guarantees", gainsay_checker::GUARANTEES.iter().map(|entry| (entry.name, entry.about)).collect()),
+        ("guarantees", gainsay_checker::checkers::CHECKERS.iter().map(|entry| (entry.name, entry.about)).collect()),
     ]
 }

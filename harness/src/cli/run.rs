@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use gainsay_checker::Judgement;
-use gainsay_nemesis::backends::{self, Chosen, ClockChoice, NetworkChoice, ProcessChoice, Wanted};
+use gainsay_nemesis::backends::{self, Chosen, Clock, ClockChoice, NetworkChoice, ProcessChoice, Wanted};
 use gainsay_workloads::{Capabilities, WORKLOADS, Workload};
 
 use super::options::{Count, duration, names, nodes, one, rate, usage};
@@ -21,6 +21,9 @@ use crate::run::{self, Finished, Plan};
 use crate::signals::Interrupt;
 use crate::talk;
 use crate::verdict;
+
+/// The faults of a run that names none.
+const DEFAULT_NEMESIS: &str = "partition,kill,pause,clock";
 
 /// The flags of `gainsay run`.
 #[derive(Args, Clone, Debug)]
@@ -106,7 +109,7 @@ pub struct LoadArgs {
 #[command(next_help_heading = "Faults")]
 pub struct FaultArgs {
     /// Which faults: partition, kill, pause, clock, packet; none, all
-    #[arg(long, value_name = "LIST", default_value = "partition,kill,pause,clock", env = "GAINSAY_NEMESIS")]
+    #[arg(long, value_name = "LIST", default_value = DEFAULT_NEMESIS, env = "GAINSAY_NEMESIS")]
     pub nemesis: String,
     /// Whom they hit: one, minority, majority, primaries, all
     #[arg(long, value_name = "WHOM", default_value = "one")]
@@ -278,7 +281,7 @@ fn seed_from_clock() -> u64 {
 
 /// The guarantees asked for, and those that are promised but that the workload cannot exercise.
 fn asked(args: &RunArgs, workload: &Workload, database: &dyn Database) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let all: Vec<&str> = gainsay_checker::GUARANTEES.iter().map(|guarantee| guarantee.name).collect();
+    let all: Vec<&str> = gainsay_checker::checkers::CHECKERS.iter().map(|checker| checker.name).collect();
     let exercised = |name: &String| workload.exercises.contains(&name.as_str());
     match args.guarantees.as_deref() {
         None => Ok(database.promises().into_iter().partition(exercised)),
@@ -351,6 +354,7 @@ impl Runner {
                 talk::line(&format!("  {note}"));
             }
         }
+        refuse_impossible(&chosen, prepared)?;
         gainsay_nemesis::container::enter(&chosen)?;
         raise_file_limit();
         let interrupt = Interrupt::listen(Box::new(|| {
@@ -364,6 +368,9 @@ impl Runner {
     /// Does run `n` of `prepared`.
     pub fn run(&self, prepared: &Prepared, n: u64, title: &str) -> anyhow::Result<Finished> {
         let mut config = prepared.config.clone();
+        if self.chosen.clock == Clock::None {
+            config.nemesis.retain(|kind| kind != "clock");
+        }
         config.seed = config.seed.wrapping_add(n);
         config.command = format!("{} --seed {}", prepared.words.join(" "), config.seed);
         talk::line(&format!("{title}: {}, {} workload, seed {}", config.label, config.workload, config.seed));
@@ -384,6 +391,20 @@ impl Runner {
     pub fn interrupted(&self) -> bool {
         self.interrupt.raised()
     }
+}
+
+/// A fault that was asked for by name and that the chosen techniques cannot do is refused before anything is started; one that is there by
+/// default is left out, which has been said.
+fn refuse_impossible(chosen: &Chosen, prepared: &[&Prepared]) -> anyhow::Result<()> {
+    let asked = |prepared: &&&Prepared| {
+        prepared.args.faults.nemesis != DEFAULT_NEMESIS && prepared.config.nemesis.iter().any(|kind| kind == "clock")
+    };
+    if chosen.clock == Clock::None && prepared.iter().find(asked).is_some() {
+        let why = chosen.notes.iter().find(|note| note.starts_with("clock")).cloned();
+        let why = why.unwrap_or_else(|| "--clock none".to_string());
+        return Err(usage(format!("--nemesis clock: clocks can't be set here ({why}); leave clock out of --nemesis")));
+    }
+    Ok(())
 }
 
 /// Ends the process without running anything more.
