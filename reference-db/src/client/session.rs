@@ -78,7 +78,7 @@ impl Session {
                 let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
                 let request = self.request(ops, false);
                 let outcome = self.at_any(request).await;
-                if let Ok(reply) = &outcome {
+                if let (Ok(reply), false) = (&outcome, writes) {
                     self.learn(&keys, reply);
                 }
                 outcome
@@ -204,17 +204,11 @@ impl Session {
         self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
     }
 
-    /// Remembers what this session has seen of its keys, and that its own writes replace each other.
+    /// Remembers what this session has read of its keys. An acknowledgement teaches nothing: a context that covers a node's newest dot also covers its
+    /// earlier ones, among them concurrent writes of strangers, which would vanish unread with this session's next write.
     fn learn(&mut self, keys: &[String], reply: &Reply) {
         let contexts: Vec<Context> = match &reply.version {
-            Some(Version::Vector { seen, dots }) => {
-                let mut context = seen.clone();
-                for (actor, counter) in dots {
-                    let held = context.entry(actor.clone()).or_insert(0);
-                    *held = (*held).max(*counter);
-                }
-                vec![context]
-            }
+            Some(Version::Vector { seen, .. }) => vec![seen.clone()],
             _ => reply.contexts.clone(),
         };
         for (key, context) in keys.iter().zip(contexts) {
