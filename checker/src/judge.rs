@@ -179,11 +179,27 @@ fn sum_up(history: &History, findings: &[Finding], vacuity: Vacuity, stores: boo
     let held: Vec<&Finding> = asked().filter(|finding| finding.outcome == Outcome::Held).collect();
     let least =
         held.iter().filter(|finding| finding.guarantee != "explainable").map(|f| f.evidence.opportunities).min();
+    let besides = not_promised(findings);
     let Some(least) = least else {
-        return ("held".into(), "Nothing was violated, and there was next to nothing to see.".into());
+        let nothing = "Held: nothing that was asked for was violated, and there was next to nothing to see.";
+        return ("held".into(), format!("{nothing}{besides}"));
     };
-    let names: Vec<&str> = held.iter().map(|finding| finding.guarantee.as_str()).collect();
-    ("held".into(), format!("Held: {}, on {} opportunities or more each.", names.join(", "), thousands(least)))
+    let named = held.iter().map(|finding| finding.guarantee.as_str()).filter(|name| *name != "explainable");
+    let names: Vec<&str> = named.collect();
+    ("held".into(), format!("Held: {}, on {} opportunities or more each.{besides}", names.join(", "), thousands(least)))
+}
+
+/// What broke although nobody asked for it: a mode that promises little must not look as good as one that promises much.
+fn not_promised(findings: &[Finding]) -> String {
+    let broken: Vec<String> = findings
+        .iter()
+        .filter(|finding| !finding.asked && crate::guarantee::named(&finding.guarantee).is_some())
+        .filter_map(|finding| match &finding.outcome {
+            Outcome::Broken { violations, .. } => Some(format!("{} ({})", finding.guarantee, thousands(*violations))),
+            Outcome::Held | Outcome::Unknown { .. } | Outcome::Vacuous { .. } => None,
+        })
+        .collect();
+    if broken.is_empty() { String::new() } else { format!(" Not promised, and broken: {}.", broken.join(", ")) }
 }
 
 fn broken_headline(history: &History, first: &Finding, broken: &[&Finding]) -> String {

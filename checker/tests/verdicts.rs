@@ -44,7 +44,7 @@ fn faults_that_never_took_effect_make_a_run_vacuous() {
     history.faults = vec![kill(Effect::Proven)];
     let judgement = judge(&history, &Options::default());
     assert_eq!(judgement.result, "held", "{}", judgement.headline);
-    assert!(judgement.headline.starts_with("Held: explainable, monotonic-reads, on "));
+    assert!(judgement.headline.starts_with("Held: monotonic-reads, on "));
 }
 
 #[test]
