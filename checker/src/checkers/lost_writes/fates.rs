@@ -1,5 +1,7 @@
 //! The fate of every acknowledged write of a key, and the ledger's columns.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Fate, Loss, counts, first_showing, kind_of_loss, registers};
@@ -14,6 +16,9 @@ pub(super) struct Final<'a> {
     pub(super) part: &'a Part,
     /// The writes present, as those that stand for their values.
     present: FastMap<u32, ()>,
+    /// Those that are present or were replaced by one that is, over however many steps; found when first asked for, and shared by replicas
+    /// that show the same.
+    pub(super) alive: Rc<OnceCell<FastMap<u32, ()>>>,
 }
 
 impl Final<'_> {
@@ -85,7 +90,9 @@ fn finals<'a>(facts: &'a Facts, key: usize, nodes: &[Arc<str>]) -> Vec<Final<'a>
             Shown::Prefix(_) => FastMap::default(),
             _ => shown.map(|&write| (facts.writes[write as usize].stands, ())).collect(),
         };
-        let last = Final { node, part, present };
+        let twin = finals.iter().find(|other| other.part.shown == part.shown && other.present == present);
+        let alive = twin.map(|other| other.alive.clone()).unwrap_or_default();
+        let last = Final { node, part, present, alive };
         match finals.iter_mut().find(|other| other.node == node) {
             Some(other) => *other = last,
             None => finals.push(last),

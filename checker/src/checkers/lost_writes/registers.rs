@@ -68,6 +68,11 @@ pub(super) fn rolled_back(facts: &Facts, key: usize, delete: u32, finals: &[Fina
 
 /// Whether `write` was replaced, over however many steps, by something that `last` shows.
 fn covered(facts: &Facts, key: usize, write: u32, last: &Final) -> bool {
+    last.alive.get_or_init(|| alive(facts, key, last)).contains_key(&write)
+}
+
+/// What `last` shows, and what that replaced, over however many steps. Quadratic in the writes of the key.
+fn alive(facts: &Facts, key: usize, last: &Final) -> FastMap<u32, ()> {
     let mut alive: FastMap<u32, ()> = FastMap::default();
     let mut queue: Vec<u32> =
         facts.keys[key].writes.iter().copied().filter(|&other| last.holds(facts, other)).collect();
@@ -81,9 +86,10 @@ fn covered(facts: &Facts, key: usize, write: u32, last: &Final) -> bool {
         if !live(next) || alive.insert(next, ()).is_some() {
             continue;
         }
-        queue.extend(facts.keys[key].writes.iter().copied().filter(|&other| replaces(facts, next, other)));
+        let writes = facts.keys[key].writes.iter().copied();
+        queue.extend(writes.filter(|other| !alive.contains_key(other) && replaces(facts, next, *other)));
     }
-    alive.contains_key(&write)
+    alive
 }
 
 /// Whether `newer` replaced `older`, or may have.
@@ -93,8 +99,8 @@ fn replaces(facts: &Facts, newer: u32, older: u32) -> bool {
     }
     let (after, before) = (&facts.writes[newer as usize], &facts.writes[older as usize]);
     match (&facts.op_of(newer).version, before.dot) {
-        (Some(version @ Version::Vector { dots, .. }), Some(dot)) if after.outcome == Outcome::Ok => {
-            let own = dots.len() == 1 && after.dot == Some(dot);
+        (Some(version @ Version::Vector { .. }), Some(dot)) if after.outcome == Outcome::Ok => {
+            let own = after.dot == Some(dot);
             !own && covers(facts, version, dot)
         }
         // Nothing is known of what it replaced: it may be anything sent before.
