@@ -139,7 +139,7 @@ fn row(i: usize, witness: &Witness, axis: &Axis) -> Markup {
     html! {
         text.ink x=(LEFT - 12.0) y=(y + 12.0) text-anchor="end" { "session " (witness.session) }
         @if let Some(node) = &witness.node { text x=(LEFT - 12.0) y=(y + 26.0) text-anchor="end" { "at " (node) } }
-        line x1=(LEFT) x2=(WIDTH - 10.0) y1=(y + 9.0) y2=(y + 9.0) stroke="var(--line)";
+        line x1=(LEFT) x2=(WIDTH - 10.0) y1=(y + 9.0) y2=(y + 9.0) stroke="var(--line)" {}
         rect x=(format!("{from:.1}")) y=(y - 1.0) width=(format!("{:.1}", to - from)) height="20" rx="4" fill=(fill)
             stroke-dasharray=(if witness.outcome == "ok" { "none" } else { "4 3" }) stroke="var(--op)" stroke-width="0.4" {
             title { (witness.text) ", " (witness.outcome) ", " (words::seconds(witness.invoked)) @if let Some(completed) = witness.completed { " to " (words::seconds(completed)) } @if let Some(version) = &witness.version { ", version " (version) } }
@@ -168,7 +168,7 @@ fn ticks(axis: &Axis, bottom: f64) -> Markup {
     let mut free = 0.0;
     html! {
         @for (moment, place) in axis.moments.iter().zip(&axis.places) {
-            line x1=(format!("{place:.1}")) x2=(format!("{place:.1}")) y1=(bottom) y2=(bottom + 5.0) stroke="var(--dim)";
+            line x1=(format!("{place:.1}")) x2=(format!("{place:.1}")) y1=(bottom) y2=(bottom + 5.0) stroke="var(--dim)" {}
             @if *place - 28.0 >= free {
                 text x=(format!("{place:.1}")) y=(bottom + 17.0) text-anchor="middle" { (words::seconds(*moment)) }
                 ({ free = place + 30.0; "" })

@@ -33,10 +33,10 @@ pub fn strip(faults: &[FaultWindow], times: &[u64], end: u64) -> Markup {
                 rect x=(format!("{from:.1}")) y="0" width=(format!("{:.1}", (x(fault.end.unwrap_or(end)) - from).max(1.0))) height=(HEIGHT)
                     fill=(shade(&fault.kind)) { title { (fault.kind) " " (fault.what) } }
             }
-            line x1="0" x2=(WIDTH) y1=(HEIGHT - 0.5) y2=(HEIGHT - 0.5) stroke="var(--line)";
+            line x1="0" x2=(WIDTH) y1=(HEIGHT - 0.5) y2=(HEIGHT - 0.5) stroke="var(--line)" {}
             @for column in columns {
                 @let at = format!("{:.1}", column as f64 + 0.5);
-                line x1=(at) x2=(at) y1="4" y2="19" stroke="var(--broken)" stroke-width="1.3";
+                line x1=(at) x2=(at) y1="4" y2="19" stroke="var(--broken)" stroke-width="1.3" {}
             }
         }
     }

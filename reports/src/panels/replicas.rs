@@ -20,8 +20,9 @@ pub fn render(page: &RunPage) -> Option<Markup> {
     let nodes = by_node(&page.samples);
     let lag = lag(page, &nodes);
     let clocks = clocks(&nodes);
-    let chart = |title, series: &[Series], unit| {
-        Chart { title, series, faults: &page.judgement.faults, end: page.load_end(), axis: Axis::Linear, unit }.render()
+    let chart = |title, series: &[Series], knee, unit| {
+        Chart { title, series, faults: &page.judgement.faults, end: page.load_end(), axis: Axis::Bent(knee), unit }
+            .render()
     };
     Some(html! {
         @if nodes.values().flatten().any(|sample| sample.role.as_deref() == Some("leader")) {
@@ -30,11 +31,11 @@ pub fn render(page: &RunPage) -> Option<Markup> {
         }
         @if lag.iter().any(|series| !series.points.is_empty()) {
             h2 { "Replication lag" small { "log entries behind the most advanced node" } }
-            (chart("Log entries that each node is behind the most advanced", &lag, ""))
+            (chart("Log entries that each node is behind the most advanced", &lag, 10.0, ""))
         }
         @if clocks.iter().any(|series| !series.points.is_empty()) {
             h2 { "Clock offset" small { "each node's wall clock minus the harness's" } }
-            (chart("Offset of each node's wall clock in seconds", &clocks, "s"))
+            (chart("Offset of each node's wall clock in seconds", &clocks, 0.1, "s"))
         }
     })
 }
@@ -100,7 +101,7 @@ fn leaders(page: &RunPage, nodes: &BTreeMap<&str, Vec<&Sample>>) -> Markup {
             @for (n, (node, samples)) in nodes.iter().enumerate() {
                 @let y = n as f64 * lane;
                 text.ink x="44" y=(y + 14.0) text-anchor="end" { (node) }
-                line x1=(left) x2=(left + width) y1=(y + lane) y2=(y + lane) stroke="var(--line)";
+                line x1=(left) x2=(left + width) y1=(y + lane) y2=(y + lane) stroke="var(--line)" {}
                 @for (from, to, term) in reigns(samples, end) {
                     rect x=(format!("{:.1}", x(from))) y=(y + 3.0) width=(format!("{:.1}", (x(to) - x(from)).max(2.0))) height=(lane - 6.0) rx="3" fill=(Colour::Series(n).css()) { title { (node) " led in term " (term) " from " (words::seconds(from)) " to " (words::seconds(to)) } }
                     @if x(to) - x(from) > 22.0 { text x=(format!("{:.1}", x(from) + 6.0)) y=(y + 14.0) style="fill:var(--bg)" { (term) } }
