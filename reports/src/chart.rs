@@ -189,7 +189,7 @@ impl Chart<'_> {
     fn logarithmic(&self, root: &DrawingArea<SVGBackend<'_>, Shift>) -> Drawn {
         let low = self.values().filter(|value| *value > 0.0).fold(1.0, f64::min) * 0.8;
         let high = self.values().fold(10.0, f64::max) * 1.3;
-        self.draw(root, (low..high).log_scale(), &|value| *value, &|value| words::millis(*value).replace(".00", ""))
+        self.draw(root, (low..high).log_scale(), &|value| *value, &|value| round(*value))
     }
 
     fn draw<Y>(
@@ -368,6 +368,11 @@ fn kinds(faults: &[FaultWindow]) -> Vec<&str> {
         }
     }
     kinds
+}
+
+/// A power of ten of milliseconds as a label: `10 ms`, `1 s`.
+fn round(ms: f64) -> String {
+    words::millis(ms).replace(".00", "").replace("0.10", "0.1")
 }
 
 fn short(value: f64) -> String {

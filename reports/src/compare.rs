@@ -9,6 +9,7 @@ use crate::chart::{Axis, Chart};
 use crate::layout;
 use crate::page::{RunPage, verdict_words};
 use crate::panels::{latency_series, proofs_of, verdict_table};
+use crate::proof::Place;
 use crate::words;
 
 /// Guarantees whose proofs a comparison shows for each run; the others are a click away in its own report.
@@ -109,7 +110,7 @@ fn runs(pages: &[RunPage]) -> Markup {
 fn proofs(pages: &[RunPage]) -> Markup {
     html! {
         @for (run, page) in pages.iter().enumerate() {
-            @if let Some(proofs) = proofs_of(page, &prefix(run), PROOFS) {
+            @if let Some(proofs) = proofs_of(page, &prefix(run), PROOFS, Place::Nowhere) {
                 p.sub style="margin-top:40px" { code { (page.label()) } }
                 (proofs)
             }

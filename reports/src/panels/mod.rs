@@ -7,6 +7,7 @@ mod ledger;
 mod proofs;
 mod ran;
 mod replicas;
+mod timeline;
 mod verdict;
 
 use maud::{Markup, html};
@@ -25,6 +26,7 @@ pub type Panel = fn(&RunPage) -> Option<Markup>;
 pub const PANELS: &[Panel] = &[
     verdict::render,
     proofs::render,
+    timeline::render,
     latency::render,
     availability::render,
     faults::render,

@@ -1,8 +1,8 @@
 //! The verdict: one line in words, then a row for each guarantee with its evidence and when it broke.
 
-use gainsay_checker::Finding;
 use gainsay_checker::finding::Outcome;
 use gainsay_checker::history::Effect;
+use gainsay_checker::{Finding, GUARANTEES};
 use maud::{Markup, html};
 
 use crate::page::{RunPage, verdict_words};
@@ -49,14 +49,17 @@ fn summary(page: &RunPage) -> String {
 /// The table of guarantees; `prefix` tells the proofs of several runs on one page apart.
 pub fn table(page: &RunPage, prefix: &str) -> Markup {
     let end = page.load_end();
+    let (promised, others): (Vec<&Finding>, Vec<&Finding>) =
+        page.judgement.findings.iter().partition(|finding| finding.asked);
     html! {
-        div.scroll { table {
+        div.scroll { table.verdict {
             tr { th { "guarantee" } th { "verdict" } th { "evidence" } th { "when, 0 to " (format!("{:.0}", end as f64 / 1e9)) " s" } th {} }
-            @for finding in &page.judgement.findings { (row(page, finding, prefix, end)) }
+            @for finding in promised { (row(page, finding, prefix, end)) }
+            @if !others.is_empty() {
+                tr { th.group colspan="5" { "Not promised by this mode and policy: shown, and does not count" } }
+            }
+            @for finding in others { (row(page, finding, prefix, end)) }
         } }
-        @if page.judgement.findings.iter().any(|finding| !finding.asked) {
-            p.sub { "Rows in grey are not promised by this mode and policy; they are shown, and do not count." }
-        }
     }
 }
 
@@ -66,9 +69,10 @@ fn row(page: &RunPage, finding: &Finding, prefix: &str, end: u64) -> Markup {
         Outcome::Broken { times, .. } => times,
         _ => &[],
     };
+    let about = GUARANTEES.iter().find(|known| known.name == finding.guarantee).map(|known| known.about);
     html! {
         tr class=(if finding.asked { "" } else { "aside" }) {
-            td { (finding.guarantee.replace('-', " ")) }
+            td.name title=[about] { (finding.guarantee.replace('-', " ")) }
             td class=(format!("v {class}")) { (sign) " " (word) }
             td { (evidence(finding)) }
             td { (strip(&page.judgement.faults, times, end)) }
