@@ -17,8 +17,11 @@ use plotters::prelude::*;
 use crate::strip::shade;
 use crate::words;
 
-/// A chart's size in SVG units; the page scales it.
-const SIZE: (u32, u32) = (1040, 210);
+/// The width of a chart that takes the whole page, in SVG units; the page scales it.
+pub const WIDE: u32 = 1040;
+const HEIGHT: u32 = 210;
+/// One label under the axis for so many units of width.
+const LABEL_EVERY: u32 = 110;
 /// Room for the axis on the left.
 const LEFT: u32 = 58;
 /// Room on the right: half of the last label under the axis.
@@ -121,6 +124,10 @@ pub struct Chart<'a> {
     pub axis: Axis,
     /// Its unit: `ms`, `ops/s`.
     pub unit: &'a str,
+    /// Its width in SVG units: [`WIDE`], or less for several beside each other.
+    pub width: u32,
+    /// A value that the vertical axis must reach at least, so that several charts can be compared.
+    pub reach: f64,
 }
 
 impl Chart<'_> {
@@ -131,9 +138,7 @@ impl Chart<'_> {
                 @for series in self.series.iter().filter(|series| !series.points.is_empty()) {
                     span { (series.sample()) (series.name) }
                 }
-                @for kind in kinds(self.faults) {
-                    span { i style=(format!("background:{}", shade(kind))) {} (kind) }
-                }
+                @if self.width == WIDE { (fault_key(self.faults)) }
             }
             div.scroll { (PreEscaped(self.svg())) }
         }
@@ -142,7 +147,7 @@ impl Chart<'_> {
     fn svg(&self) -> String {
         let mut svg = String::new();
         let clouds = {
-            let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+            let root = SVGBackend::with_string(&mut svg, (self.width, HEIGHT)).into_drawing_area();
             let drawn = match self.axis {
                 Axis::Bent(knee) if self.values().any(|value| value.abs() > knee * FAR) => self.bent(&root, knee),
                 Axis::Linear | Axis::Bent(_) => self.linear(&root),
@@ -158,7 +163,8 @@ impl Chart<'_> {
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
-        self.series.iter().flat_map(|series| series.points.iter().map(|(_, value)| *value))
+        let drawn = self.series.iter().flat_map(|series| series.points.iter().map(|(_, value)| *value));
+        drawn.chain(std::iter::once(self.reach))
     }
 
     fn linear(&self, root: &DrawingArea<SVGBackend<'_>, Shift>) -> Drawn {
@@ -213,7 +219,7 @@ impl Chart<'_> {
         let line = LINE.0;
         chart
             .configure_mesh()
-            .x_labels(9)
+            .x_labels((self.width / LABEL_EVERY) as usize)
             .y_labels(5)
             .bold_line_style(line)
             .light_line_style(TRANSPARENT)
@@ -242,14 +248,15 @@ impl Chart<'_> {
             return svg;
         };
         let title = html! { title { (self.title) } }.into_string();
+        let class = if self.width == WIDE { "chart" } else { "chart small" };
         let head =
-            format!(r#"<svg class="chart" viewBox="0 0 {} {}" role="img">{title}{}"#, SIZE.0, SIZE.1, self.bands());
+            format!(r#"<svg class="{class}" viewBox="0 0 {} {HEIGHT}" role="img">{title}{}"#, self.width, self.bands());
         let body = svg[begin..].trim_end().trim_end_matches("</svg>");
         format!("{head}{body}{clouds}</svg>")
     }
 
     fn bands(&self) -> String {
-        let width = f64::from(SIZE.0 - LEFT - RIGHT);
+        let width = f64::from(self.width - LEFT - RIGHT);
         let x = |time: u64| f64::from(LEFT) + time.min(self.end) as f64 / self.end.max(1) as f64 * width;
         let mut free = 0.0;
         let bands = html! {
@@ -257,7 +264,7 @@ impl Chart<'_> {
                 @let from = x(fault.start);
                 @let to = x(fault.end.unwrap_or(self.end)).max(from + 1.0);
                 @let label = format!("{} {}", fault.kind, fault.nodes.join(" "));
-                rect x=(format!("{from:.1}")) y="18" width=(format!("{:.1}", to - from)) height=(SIZE.1 - 38) fill=(shade(&fault.kind)) {
+                rect x=(format!("{from:.1}")) y="18" width=(format!("{:.1}", to - from)) height=(HEIGHT - 38) fill=(shade(&fault.kind)) {
                     title { (fault.kind) ": " (fault.what) ", " (words::seconds(fault.start)) " to " (fault.end.map_or("the end".to_string(), words::seconds)) }
                 }
                 @if from >= free {
@@ -359,8 +366,13 @@ impl Series {
     }
 }
 
+/// What the shades of these faults mean.
+pub fn fault_key<'a>(faults: impl IntoIterator<Item = &'a FaultWindow>) -> Markup {
+    html! { @for kind in kinds(faults) { span { i style=(format!("background:{}", shade(kind))) {} (kind) } } }
+}
+
 /// The kinds of fault present, each once, in order of appearance.
-fn kinds(faults: &[FaultWindow]) -> Vec<&str> {
+fn kinds<'a>(faults: impl IntoIterator<Item = &'a FaultWindow>) -> Vec<&'a str> {
     let mut kinds: Vec<&str> = Vec::new();
     for fault in faults {
         if !kinds.contains(&fault.kind.as_str()) {

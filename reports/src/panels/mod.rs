@@ -1,6 +1,7 @@
 //! The table of panels, in the order of the page. A panel with nothing to say answers `None` and is left out.
 
 mod availability;
+mod failover;
 mod faults;
 mod latency;
 mod ledger;
@@ -15,8 +16,9 @@ use maud::{Markup, html};
 use crate::layout;
 use crate::page::RunPage;
 
+pub use self::availability::series as availability_series;
 pub use self::latency::latency_series;
-pub use self::proofs::proofs_of;
+pub use self::proofs::{proofs_of, shown};
 pub use self::verdict::table as verdict_table;
 
 /// Draws its part of a run's page.
@@ -30,6 +32,7 @@ pub const PANELS: &[Panel] = &[
     latency::render,
     availability::render,
     faults::render,
+    failover::render,
     replicas::render,
     ledger::render,
     ran::render,

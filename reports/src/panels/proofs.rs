@@ -12,12 +12,10 @@ pub fn render(page: &RunPage) -> Option<Markup> {
     proofs_of(page, "", usize::MAX, Place::Timeline)
 }
 
-/// The proofs of a run; at most `most` guarantees, those that were asked for first.
+/// The proofs of a run; at most `most` guarantees, those that were asked for first. Only the run's own page, which has the timeline, folds
+/// further proofs of the same guarantee away.
 pub fn proofs_of(page: &RunPage, prefix: &str, most: usize, place: Place) -> Option<Markup> {
-    let mut broken: Vec<(&Finding, &[Anomaly], u64)> =
-        page.judgement.findings.iter().filter_map(|finding| proven(finding)).collect();
-    broken.sort_by_key(|(finding, ..)| !finding.asked);
-    broken.truncate(most);
+    let broken = shown(page, most);
     if broken.is_empty() {
         return None;
     }
@@ -37,7 +35,7 @@ pub fn proofs_of(page: &RunPage, prefix: &str, most: usize, place: Place) -> Opt
                     p.sub.about { b { (finding.guarantee.replace('-', " ")) } }
                 }
                 (card(page, &format!("{prefix}{}-1", finding.guarantee), n + 1, &anomalies[0], place))
-                @if anomalies.len() > 1 {
+                @if anomalies.len() > 1 && place == Place::Timeline {
                     details {
                         summary { (anomalies.len() - 1) " more of " (words::count(*violations)) " violations of " (finding.guarantee.replace('-', " ")) }
                         @for (i, anomaly) in anomalies.iter().enumerate().skip(1) {
@@ -48,6 +46,14 @@ pub fn proofs_of(page: &RunPage, prefix: &str, most: usize, place: Place) -> Opt
             }
         }
     })
+}
+
+/// The broken guarantees whose proofs are shown, at most `most`: those that were asked for first.
+pub fn shown(page: &RunPage, most: usize) -> Vec<(&Finding, &[Anomaly], u64)> {
+    let mut broken: Vec<_> = page.judgement.findings.iter().filter_map(proven).collect();
+    broken.sort_by_key(|(finding, ..)| !finding.asked);
+    broken.truncate(most);
+    broken
 }
 
 fn proven(finding: &Finding) -> Option<(&Finding, &[Anomaly], u64)> {

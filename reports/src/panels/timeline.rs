@@ -41,7 +41,7 @@ pub fn render(page: &RunPage) -> Option<Markup> {
         h2 id="timeline" { "Timeline" small { "all " (words::count(operations)) " operations, none left out; a cell is " (words::millis(cell)) " of a session, filled by how the operations under way then ended" } }
         div.key {
             @for (name, fill, _) in OUTCOMES { span { i style=(format!("background:{fill}")) {} (name) } }
-            span { i.diamond {} "a proof" }
+            span { i.diamond {} "a proof" } span { "(a compare-and-set that was refused counts as failed)" }
         }
         div.scroll { svg.chart viewBox=(format!("0 0 {WIDTH} {:.0}", bottom + 22.0)) role="img" {
             title { "Operations of each session over time, by how they ended" }

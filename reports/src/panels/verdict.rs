@@ -5,6 +5,7 @@ use gainsay_checker::history::Effect;
 use gainsay_checker::{Finding, GUARANTEES};
 use maud::{Markup, html};
 
+use super::proofs::shown;
 use crate::page::{RunPage, verdict_words};
 use crate::strip::strip;
 use crate::words;
@@ -17,7 +18,7 @@ pub fn render(page: &RunPage) -> Option<Markup> {
         h1 { span class=(judgement.result) { (word) } " " (rest) }
         p.sub { (summary(page)) }
         h2 { "What held, what broke" small { "shaded: faults; ticks: when a guarantee was seen broken" } }
-        (table(page, ""))
+        (table(page, "", usize::MAX))
     })
 }
 
@@ -46,24 +47,25 @@ fn summary(page: &RunPage) -> String {
     text
 }
 
-/// The table of guarantees; `prefix` tells the proofs of several runs on one page apart.
-pub fn table(page: &RunPage, prefix: &str) -> Markup {
+/// The table of guarantees; `prefix` tells the proofs of several runs on one page apart, of which at most `most` are shown.
+pub fn table(page: &RunPage, prefix: &str, most: usize) -> Markup {
+    let linked: Vec<&str> = shown(page, most).into_iter().map(|(finding, ..)| finding.guarantee.as_str()).collect();
     let end = page.load_end();
     let (promised, others): (Vec<&Finding>, Vec<&Finding>) =
         page.judgement.findings.iter().partition(|finding| finding.asked);
     html! {
         div.scroll { table.verdict {
             tr { th { "guarantee" } th { "verdict" } th { "evidence" } th { "when, 0 to " (format!("{:.0}", end as f64 / 1e9)) " s" } th {} }
-            @for finding in promised { (row(page, finding, prefix, end)) }
+            @for finding in promised { (row(page, finding, prefix, &linked)) }
             @if !others.is_empty() {
                 tr { th.group colspan="5" { "Not promised by this mode and policy: shown, and does not count" } }
             }
-            @for finding in others { (row(page, finding, prefix, end)) }
+            @for finding in others { (row(page, finding, prefix, &linked)) }
         } }
     }
 }
 
-fn row(page: &RunPage, finding: &Finding, prefix: &str, end: u64) -> Markup {
+fn row(page: &RunPage, finding: &Finding, prefix: &str, linked: &[&str]) -> Markup {
     let (word, sign, class) = verdict_words(&finding.outcome);
     let times: &[u64] = match &finding.outcome {
         Outcome::Broken { times, .. } => times,
@@ -75,8 +77,8 @@ fn row(page: &RunPage, finding: &Finding, prefix: &str, end: u64) -> Markup {
             td.name title=[about] { (finding.guarantee.replace('-', " ")) }
             td class=(format!("v {class}")) { (sign) " " (word) }
             td { (evidence(finding)) }
-            td { (strip(&page.judgement.faults, times, end)) }
-            td { @if matches!(finding.outcome, Outcome::Broken { .. }) { a href=(format!("#{prefix}{}", finding.guarantee)) { "proof" } } }
+            td { (strip(&page.judgement.faults, times, page.load_end())) }
+            td { @if linked.contains(&finding.guarantee.as_str()) { a href=(format!("#{prefix}{}", finding.guarantee)) { "proof" } } }
         }
     }
 }

@@ -154,7 +154,8 @@ fn ticks(axis: &Axis, bottom: f64) -> Markup {
     let mut free = 0.0;
     let mut shown: Option<u64> = None;
     let mut label = |moment: u64, place: f64| {
-        if place - 30.0 < free {
+        let same = shown.is_some_and(|before| moment - before < 1_000);
+        if place - 30.0 < free || same {
             return None;
         }
         free = place + 32.0;

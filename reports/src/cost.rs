@@ -1,0 +1,76 @@
+//! What guarantees cost: how many a run kept, against its latency.
+
+use gainsay_checker::finding::Outcome;
+use maud::{Markup, html};
+
+use crate::page::RunPage;
+use crate::words;
+
+const WIDTH: f64 = 1200.0;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 1160.0;
+const ROW: f64 = 44.0;
+const TOP: f64 = 20.0;
+/// Room that a character of a label takes.
+const CHARACTER: f64 = 6.4;
+
+/// A run as a point.
+struct Point<'a> {
+    label: &'a str,
+    kept: usize,
+    ms: f64,
+    answered: Option<f64>,
+}
+
+/// Runs as points; nothing for fewer than two that were measured.
+pub fn scatter(pages: &[RunPage]) -> Markup {
+    let points: Vec<Point<'_>> = pages.iter().filter_map(point).collect();
+    let judged = pages.iter().map(|page| page.judgement.findings.len()).max().unwrap_or(0);
+    if points.len() < 2 || judged == 0 {
+        return html! {};
+    }
+    let low = points.iter().map(|point| point.ms).fold(f64::MAX, f64::min) / 1.3;
+    let high = points.iter().map(|point| point.ms).fold(low, f64::max) * 1.3;
+    let x = |ms: f64| LEFT + (ms / low).ln() / (high / low).ln() * (RIGHT - LEFT);
+    let most = points.iter().map(|point| point.kept).max().unwrap_or(0);
+    let least = points.iter().map(|point| point.kept).min().unwrap_or(0);
+    let y = |kept: usize| TOP + 16.0 + (most - kept) as f64 * ROW;
+    let bottom = y(least) + 26.0;
+    html! {
+        h2 { "What guarantees cost" small { "guarantees seen to hold, promised or not, against the median latency of successful writes (logarithmic); size: writes answered during faults" } }
+        div.scroll { svg.chart viewBox=(format!("0 0 {WIDTH} {:.0}", bottom + 22.0)) role="img" {
+            title { "Guarantees that held against the median latency of writes" }
+            @for kept in least..=most {
+                line x1=(LEFT) x2=(RIGHT) y1=(y(kept)) y2=(y(kept)) stroke="var(--line)" {}
+                text x=(LEFT - 10.0) y=(y(kept) + 4.0) text-anchor="end" { (kept) " of " (judged) }
+            }
+            @for ms in ticks(low, high) { text x=(format!("{:.1}", x(ms))) y=(bottom + 14.0) text-anchor="middle" { (tick(ms)) } }
+            @for (i, point) in points.iter().enumerate() {
+                @let (cx, cy) = (x(point.ms), y(point.kept));
+                @let radius = 4.0 + 5.0 * point.answered.unwrap_or(1.0);
+                circle cx=(format!("{cx:.1}")) cy=(format!("{cy:.1}")) r=(format!("{radius:.1}")) fill="var(--ok)" stroke="var(--bar)" {
+                    title { (point.label) ": " (point.kept) " held, median write " (words::millis(point.ms)) @if let Some(share) = point.answered { ", " (words::percent(share)) " of writes answered during faults" } }
+                }
+                @let below = i % 2 == 1;
+                @let room = point.label.chars().count() as f64 * CHARACTER / 2.0;
+                text.ink x=(format!("{:.1}", cx.clamp(LEFT + room, RIGHT - room))) y=(format!("{:.1}", if below { cy + radius + 13.0 } else { cy - radius - 5.0 })) text-anchor="middle" { (point.label) }
+            }
+        } }
+    }
+}
+
+fn point(page: &RunPage) -> Option<Point<'_>> {
+    let kept = page.judgement.findings.iter().filter(|finding| finding.outcome == Outcome::Held).count();
+    let ms = *page.quantiles(RunPage::writes, &[0.5])?.first()?;
+    Some(Point { label: page.label(), kept, ms, answered: page.answered_during_faults(true) })
+}
+
+/// 1, 2 and 5 times powers of ten between the two.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let decades = (-4..7).map(|power| 10_f64.powi(power));
+    decades.flat_map(|decade| [decade, 2.0 * decade, 5.0 * decade]).filter(|ms| (low..=high).contains(ms)).collect()
+}
+
+fn tick(ms: f64) -> String {
+    if ms < 1_000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1e3) }
+}
