@@ -14,7 +14,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, DefaultFormatting, KeyPointHint, 
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::strip::shade;
+use crate::strip::{described, shade};
 use crate::words;
 
 /// The width of a chart that takes the whole page, in SVG units; the page scales it.
@@ -265,7 +265,7 @@ impl Chart<'_> {
                 @let to = x(fault.end.unwrap_or(self.end)).max(from + 1.0);
                 @let label = format!("{} {}", fault.kind, fault.nodes.join(" "));
                 rect x=(format!("{from:.1}")) y="18" width=(format!("{:.1}", to - from)) height=(HEIGHT - 38) fill=(shade(&fault.kind)) {
-                    title { (fault.kind) ": " (fault.what) ", " (words::seconds(fault.start)) " to " (fault.end.map_or("the end".to_string(), words::seconds)) }
+                    title { (described(fault)) ", " (words::seconds(fault.start)) " to " (fault.end.map_or("the end".to_string(), words::seconds)) }
                 }
                 @if from >= free {
                     text x=(format!("{:.1}", from + 2.0)) y="13" { (label) }

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use crate::advice;
 use crate::page::{RunPage, Sample};
+use crate::strip::described;
 use crate::words;
 
 use self::picture::{letter, picture};
@@ -70,7 +71,7 @@ fn active_then(active: &[&FaultWindow]) -> Markup {
                 "Active then: "
                 @for (i, fault) in active.iter().enumerate() {
                     @if i > 0 { "; " }
-                    (fault.kind) " (" (fault.what) ") from " (words::seconds(fault.start))
+                    (described(fault)) ", from " (words::seconds(fault.start))
                     @if let Some(end) = fault.end { " to " (words::seconds(end)) }
                 }
                 "."

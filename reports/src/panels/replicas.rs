@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::chart::{Axis, Chart, Colour, Form, Series, WIDE};
 use crate::page::{RunPage, Sample};
-use crate::strip::shade;
+use crate::strip::{described, shade};
 use crate::words;
 
 /// Samples of one round are at most this far apart, nanoseconds.
@@ -105,7 +105,7 @@ fn leaders(page: &RunPage, nodes: &BTreeMap<&str, Vec<&Sample>>) -> Markup {
             title { "Which node led when" }
             @for fault in &page.judgement.faults {
                 @let from = x(fault.start);
-                rect x=(format!("{from:.1}")) y="0" width=(format!("{:.1}", (x(fault.end.unwrap_or(end)) - from).max(1.0))) height=(height) fill=(shade(&fault.kind)) { title { (fault.kind) " " (fault.what) } }
+                rect x=(format!("{from:.1}")) y="0" width=(format!("{:.1}", (x(fault.end.unwrap_or(end)) - from).max(1.0))) height=(height) fill=(shade(&fault.kind)) { title { (described(fault)) } }
             }
             @for (n, (node, samples)) in nodes.iter().enumerate() {
                 @let y = n as f64 * lane;

@@ -12,7 +12,7 @@ use gainsay_checker::{Anomaly, Atom, Op, Outcome};
 use maud::{Markup, html};
 
 use crate::page::RunPage;
-use crate::strip::shade;
+use crate::strip::{described, shade};
 use crate::words;
 
 /// Cells along time.
@@ -48,7 +48,7 @@ pub fn render(page: &RunPage) -> Option<Markup> {
             @for fault in &page.judgement.faults {
                 @let from = x(fault.start, end);
                 rect x=(format!("{from:.1}")) y="16" width=(format!("{:.1}", (x(fault.end.unwrap_or(end), end) - from).max(1.0))) height=(format!("{:.1}", bottom - 16.0)) fill=(shade(&fault.kind)) {
-                    title { (fault.kind) ": " (fault.what) }
+                    title { (described(fault)) }
                 }
             }
             @for (n, name) in lanes.names.iter().enumerate() {

@@ -6,7 +6,7 @@
 use gainsay_checker::{Anomaly, FaultWindow, Witness};
 use maud::{Markup, html};
 
-use crate::strip::shade;
+use crate::strip::{described, shade};
 use crate::words;
 
 const WIDTH: f64 = 1000.0;
@@ -88,7 +88,7 @@ impl Axis {
 fn band(fault: &FaultWindow, axis: &Axis, y: f64, bottom: f64) -> Markup {
     let from = axis.place(fault.start);
     let to = fault.end.map_or(WIDTH - 10.0, |end| axis.place(end)).max(from + 4.0);
-    let label = cut(&format!("{}: {}", fault.kind, fault.what), LONGEST * 2);
+    let label = cut(&described(fault), LONGEST * 2);
     let width = label.chars().count() as f64 * CHARACTER;
     let (x, anchor) = if from + 5.0 + width < WIDTH { (from + 5.0, "start") } else { (WIDTH - 14.0, "end") };
     html! {
@@ -105,17 +105,17 @@ fn row(i: usize, witness: &Witness, axis: &Axis, y: f64) -> Markup {
         "fail" => ("var(--fail)", " (failed)"),
         _ => ("var(--info)", " (outcome unknown)"),
     };
-    let text = cut(&witness.text, LONGEST) + suffix;
-    let width = text.chars().count() as f64 * CHARACTER;
-    let inside = width + 14.0 < to - from;
-    // A bar near the right edge is labelled on its left, so that nothing is cut off.
-    let (x, anchor) = if inside {
-        (from + 7.0, "start")
-    } else if to + width + 12.0 < WIDTH || from - width - 12.0 < LEFT {
-        (to + 6.0, "start")
-    } else {
-        (from - 6.0, "end")
+    // A label stands in its bar, else where there is more room beside it, and is cut to that room.
+    let long = witness.text.chars().count() + suffix.chars().count();
+    let inside = long as f64 * CHARACTER + 14.0 < to - from;
+    let (after, before) = (WIDTH - 8.0 - to, from - LEFT);
+    let (x, anchor, room) = match inside {
+        true => (from + 7.0, "start", to - from),
+        false if after >= before || long as f64 * CHARACTER + 12.0 < after => (to + 6.0, "start", after),
+        false => (from - 6.0, "end", before),
     };
+    let fits = ((room - 12.0).max(0.0) / CHARACTER) as usize;
+    let text = cut(&witness.text, fits.saturating_sub(suffix.chars().count()).clamp(12, LONGEST)) + suffix;
     let role = cut(&witness.role, LONGEST);
     let role_room = role.chars().count() as f64 * CHARACTER;
     let (role_x, role_anchor) = if from + role_room < WIDTH - 10.0 { (from, "start") } else { (to, "end") };
