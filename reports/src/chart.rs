@@ -139,6 +139,7 @@ impl Chart<'_> {
                     span { (series.sample()) (series.name) }
                 }
                 @if self.width == WIDE { (fault_key(self.faults)) }
+                @if let Some(knee) = self.knee() { span { "(axis: linear up to " (self.labelled(knee)) ", logarithmic beyond)" } }
             }
             div.scroll { (PreEscaped(self.svg())) }
         }
@@ -148,10 +149,10 @@ impl Chart<'_> {
         let mut svg = String::new();
         let clouds = {
             let root = SVGBackend::with_string(&mut svg, (self.width, HEIGHT)).into_drawing_area();
-            let drawn = match self.axis {
-                Axis::Bent(knee) if self.values().any(|value| value.abs() > knee * FAR) => self.bent(&root, knee),
-                Axis::Linear | Axis::Bent(_) => self.linear(&root),
-                Axis::LogMillis => self.logarithmic(&root),
+            let drawn = match (self.axis, self.knee()) {
+                (Axis::LogMillis, _) => self.logarithmic(&root),
+                (_, Some(knee)) => self.bent(&root, knee),
+                (_, None) => self.linear(&root),
             };
             // Drawing into memory fails only for want of memory; a chart is not worth a panic.
             match (drawn, root.present()) {
@@ -160,6 +161,14 @@ impl Chart<'_> {
             }
         };
         self.recolour(svg, &clouds)
+    }
+
+    /// Where the axis bends, if it does.
+    fn knee(&self) -> Option<f64> {
+        match self.axis {
+            Axis::Bent(knee) => self.values().any(|value| value.abs() > knee * FAR).then_some(knee),
+            Axis::Linear | Axis::LogMillis => None,
+        }
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
@@ -183,7 +192,7 @@ impl Chart<'_> {
         let bend = move |value: &f64| value.signum() * (1.0 + value.abs() / knee).log10();
         let low = self.values().map(|value| bend(&value)).fold(0.0, f64::min) * 1.05;
         let high = self.values().map(|value| bend(&value)).fold(low + 0.1, f64::max) * 1.05;
-        let decades = (0..DECADES).map(|decade| knee * 10_f64.powi(decade));
+        let decades = (0..DECADES).map(|decade| knee * 10_f64.powi(decade)).flat_map(|tick| [tick, 3.0 * tick]);
         let ticks: Vec<f64> = std::iter::once(0.0).chain(decades.flat_map(|tick| [tick, -tick])).collect();
         let places = ticks.iter().map(&bend).filter(|place| (low..=high).contains(place)).collect();
         let unbend = |place: &f64| place.signum() * (10_f64.powf(place.abs()) - 1.0) * knee;
@@ -388,11 +397,14 @@ fn round(ms: f64) -> String {
 }
 
 fn short(value: f64) -> String {
-    if value.abs() >= 1_000.0 {
-        words::count(value.abs().round() as u64).replacen("", if value < 0.0 { "−" } else { "" }, 1)
-    } else if (value - value.round()).abs() < 1e-6 {
-        format!("{value:.0}")
+    let sign = if value < 0.0 { "−" } else { "" };
+    let size = value.abs();
+    let digits = if size >= 1_000.0 {
+        words::count(size.round() as u64)
     } else {
-        format!("{value:.2}")
-    }
+        // Ticks are sums of floating-point steps.
+        let digits = format!("{size:.2}");
+        digits.trim_end_matches('0').trim_end_matches('.').to_string()
+    };
+    format!("{sign}{digits}")
 }

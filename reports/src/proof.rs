@@ -98,7 +98,7 @@ fn nodes(samples: &[Sample], time: u64) -> Markup {
                 span {
                     (node) " "
                     @if let Some(role) = &sample.role {
-                        (role) @if sample.term > 0 { ", term " (sample.term) } @if sample.position > 0 { ", log " (words::count(sample.position)) }
+                        (role) @if sample.term > 0 { ", term " (sample.term) } @if sample.position > 0 { ", applied " (words::count(sample.position)) }
                     } @else { "did not answer" }
                 }
             }

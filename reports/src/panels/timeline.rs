@@ -23,6 +23,8 @@ const LEFT: f64 = 92.0;
 const WIDTH: f64 = 1040.0;
 const RIGHT: f64 = 1020.0;
 const LANE: f64 = 16.0;
+/// Labels under the picture.
+const TICKS: u64 = 12;
 /// Height of a filled cell.
 const FILLED: f64 = 12.0;
 /// Room for the marks of the proofs.
@@ -57,8 +59,8 @@ pub fn render(page: &RunPage) -> Option<Markup> {
                 g { title { (name) } @for (at, (_, fill, _)) in OUTCOMES.iter().enumerate() { path d=(lanes.path(n, at, y)) fill=(fill) {} } }
             }
             @for (id, anomaly) in proofs(page) { (mark(&id, anomaly, end, bottom)) }
-            @for i in 0..=8_u64 {
-                text x=(format!("{:.1}", x(end / 8 * i, end))) y=(bottom + 16.0) text-anchor="middle" { (tick(end, i)) }
+            @for second in seconds(end) {
+                text x=(format!("{:.1}", x(second * 1_000_000_000, end))) y=(bottom + 16.0) text-anchor="middle" { (second) " s" }
             }
         } }
     })
@@ -75,9 +77,13 @@ fn x(time: u64, end: u64) -> f64 {
     LEFT + time.min(end) as f64 / end.max(1) as f64 * (RIGHT - LEFT)
 }
 
-fn tick(end: u64, eighth: u64) -> String {
-    let seconds = end as f64 / 8e9 * eighth as f64;
-    if end >= 16_000_000_000 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+/// Whole seconds to be labelled, at most [`TICKS`].
+fn seconds(end: u64) -> impl Iterator<Item = u64> {
+    let last = end / 1_000_000_000;
+    let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
+    // Steps rise without end, so one is large enough.
+    let step = steps.take(40).find(|step| last / step < TICKS).unwrap_or(u64::MAX);
+    (0..=last).step_by(usize::try_from(step).unwrap_or(usize::MAX))
 }
 
 /// The first proof of each guarantee, with the identity of its card.
