@@ -30,7 +30,7 @@ pub fn compare_page(headline: &str, pages: &[RunPage]) -> String {
     let body = html! {
         header.top { b { "gainsay" } span { "comparison of " (pages.len()) " runs" @if let Some(seed) = common_seed(pages) { ", all with seed " (seed) } } }
         h1 { (headline) }
-        p.sub { "● held · ✕ broken, and how often · ? undecided · ○ too little to see · ° not promised by that mode and policy. Point at a sign for its evidence; every ✕ leads to its proof." }
+        p.sub { "● held · ✕ broken, and how often · ? undecided · ○ too little to see · ° not promised, or not asked for. Point at a sign for its evidence; every ✕ leads to its proof." }
         (matrix(pages, most))
         (cost::scatter(pages))
         (multiples(pages))
@@ -120,7 +120,7 @@ fn cell(page: &RunPage, name: &str, run: usize, most: usize) -> Markup {
                 @let place = if shown(page, most).iter().any(|(proof, ..)| proof.guarantee == name) { name } else { "" };
                 a.broken href=(format!("#{}{place}", prefix(run))) { (sign) "\u{a0}" (words::count(*violations)) }
             } @else { (sign) }
-            @if !finding.asked { sup title="not promised" { "°" } }
+            @if !finding.asked { sup title="not promised, or not asked for" { "°" } }
         }
     }
 }

@@ -36,6 +36,9 @@ pub fn scatter(pages: &[RunPage]) -> Markup {
     let least = points.iter().map(|point| point.kept).min().unwrap_or(0);
     let y = |kept: usize| TOP + 16.0 + (most - kept) as f64 * ROW;
     let bottom = y(least) + 26.0;
+    let places: Vec<(f64, f64, usize)> =
+        points.iter().map(|point| (x(point.ms), y(point.kept), point.label.chars().count())).collect();
+    let labels = labels(&places);
     html! {
         h2 { "What guarantees cost" small { "guarantees seen to hold, promised or not, against the median latency of successful writes (logarithmic); size: writes answered during faults" } }
         div.scroll { svg.chart viewBox=(format!("0 0 {WIDTH} {:.0}", bottom + 22.0)) role="img" {
@@ -51,12 +54,28 @@ pub fn scatter(pages: &[RunPage]) -> Markup {
                 circle cx=(format!("{cx:.1}")) cy=(format!("{cy:.1}")) r=(format!("{radius:.1}")) fill="var(--ok)" stroke="var(--bar)" {
                     title { (point.label) ": " (point.kept) " held, median write " (words::millis(point.ms)) @if let Some(share) = point.answered { ", " (words::percent(share)) " of writes answered during faults" } }
                 }
-                @let below = i % 2 == 1;
-                @let room = point.label.chars().count() as f64 * CHARACTER / 2.0;
-                text.ink x=(format!("{:.1}", cx.clamp(LEFT + room, RIGHT - room))) y=(format!("{:.1}", if below { cy + radius + 13.0 } else { cy - radius - 5.0 })) text-anchor="middle" { (point.label) }
+                @if let Some((label_x, label_y)) = labels[i] {
+                    text.ink x=(format!("{label_x:.1}")) y=(format!("{label_y:.1}")) text-anchor="middle" { (point.label) }
+                }
             }
         } }
     }
+}
+
+/// Where each label stands, none over another; `None` where there is no room, and only the title tells.
+fn labels(places: &[(f64, f64, usize)]) -> Vec<Option<(f64, f64)>> {
+    let mut taken: Vec<(f64, f64, f64)> = Vec::new();
+    let place = |&(x, y, characters): &(f64, f64, usize)| {
+        let half = characters as f64 * CHARACTER / 2.0;
+        let x = x.clamp(LEFT + half, (RIGHT - half).max(LEFT + half));
+        let free = |&shift: &f64| {
+            taken.iter().all(|(from, to, at)| x + half < *from || x - half > *to || (y + shift - at).abs() > 11.0)
+        };
+        let shift = [-14.0, 22.0, -26.0].into_iter().find(free)?;
+        taken.push((x - half, x + half, y + shift));
+        Some((x, y + shift))
+    };
+    places.iter().map(place).collect()
 }
 
 fn point(page: &RunPage) -> Option<Point<'_>> {
@@ -65,12 +84,16 @@ fn point(page: &RunPage) -> Option<Point<'_>> {
     Some(Point { label: page.label(), kept, ms, answered: page.answered_during_faults(true) })
 }
 
-/// 1, 2 and 5 times powers of ten between the two.
+/// Round numbers between the two: more of them where the range is narrow.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let digits: &[f64] = if high / low > 20.0 { &[1.0, 2.0, 5.0] } else { &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0] };
     let decades = (-4..7).map(|power| 10_f64.powi(power));
-    decades.flat_map(|decade| [decade, 2.0 * decade, 5.0 * decade]).filter(|ms| (low..=high).contains(ms)).collect()
+    let all = decades.flat_map(|decade| digits.iter().map(move |digit| digit * decade));
+    all.filter(|ms| (low..=high).contains(ms)).collect()
 }
 
 fn tick(ms: f64) -> String {
-    if ms < 1_000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1e3) }
+    let (value, unit) = if ms < 1_000.0 { (ms, "ms") } else { (ms / 1e3, "s") };
+    // Powers of ten below one are not exact.
+    format!("{} {unit}", (value * 1e4).round() / 1e4)
 }

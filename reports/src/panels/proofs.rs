@@ -26,7 +26,7 @@ pub fn proofs_of(page: &RunPage, prefix: &str, most: usize, place: Place) -> Opt
                 h2 { "Proofs" small { (words::count(page.judgement.counts.operations)) " operations reduced to the few that contradict each other" } }
             }
             @if n == promised {
-                h2 { "Proofs of what is not promised" small { "this mode and policy may do this; here it did" } }
+                h2 { "Proofs that do not count" small { "not promised by this mode and policy, or not asked for; yet it happened" } }
             }
             section id=(format!("{prefix}{}", finding.guarantee)) {
                 @if let Some(known) = GUARANTEES.iter().find(|known| known.name == finding.guarantee) {

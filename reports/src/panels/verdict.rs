@@ -12,15 +12,29 @@ use crate::words;
 
 pub fn render(page: &RunPage) -> Option<Markup> {
     let judgement = &page.judgement;
-    let (word, rest) = judgement.headline.split_once(' ').unwrap_or((&judgement.headline, ""));
+    let (first, then) = headline(&judgement.headline);
+    let (word, rest) = first.split_once(' ').unwrap_or((first, ""));
     Some(html! {
         header.top { b { "gainsay" } @if let Some(meta) = &page.history.meta { span { (meta.workload) " workload, seed " (meta.seed) } } code { (page.label()) } }
         h1 { span class=(judgement.result) { (word) } " " (rest) }
+        @if !then.is_empty() { p.lead { (then) } }
         p.sub { (summary(page)) }
         h2 { "What held, what broke" small { "shaded: faults; ticks: when a guarantee was seen broken" } }
         (table(page, "", usize::MAX))
     })
 }
+
+/// A headline stays a line or two: what follows its first statement is said below it.
+fn headline(text: &str) -> (&str, &str) {
+    if text.chars().count() <= HEADLINE {
+        return (text, "");
+    }
+    let end = ["; ", ". "].iter().filter_map(|end| text.find(end)).min();
+    end.map_or((text, ""), |end| (&text[..end], text[end + 2..].trim_start()))
+}
+
+/// Characters that make two lines.
+const HEADLINE: usize = 110;
 
 fn summary(page: &RunPage) -> String {
     let counts = &page.judgement.counts;
@@ -58,7 +72,7 @@ pub fn table(page: &RunPage, prefix: &str, most: usize) -> Markup {
             tr { th { "guarantee" } th { "verdict" } th { "evidence" } th { "when, 0 to " (format!("{:.0}", end as f64 / 1e9)) " s" } th {} }
             @for finding in promised { (row(page, finding, prefix, &linked)) }
             @if !others.is_empty() {
-                tr { th.group colspan="5" { "Not promised by this mode and policy: shown, and does not count" } }
+                tr { th.group colspan="5" { "Not promised, or not asked for: shown, and does not count" } }
             }
             @for finding in others { (row(page, finding, prefix, &linked)) }
         } }
