@@ -9,7 +9,9 @@ use crate::words;
 const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 1160.0;
-const ROW: f64 = 44.0;
+/// Height of a row: this at most and at least, and otherwise so that all rows together take [`ROWS`].
+const ROW: (f64, f64) = (26.0, 44.0);
+const ROWS: f64 = 180.0;
 const TOP: f64 = 20.0;
 /// Room that a character of a label takes.
 const CHARACTER: f64 = 6.4;
@@ -34,7 +36,8 @@ pub fn scatter(pages: &[RunPage]) -> Markup {
     let x = |ms: f64| LEFT + (ms / low).ln() / (high / low).ln() * (RIGHT - LEFT);
     let most = points.iter().map(|point| point.kept).max().unwrap_or(0);
     let least = points.iter().map(|point| point.kept).min().unwrap_or(0);
-    let y = |kept: usize| TOP + 16.0 + (most - kept) as f64 * ROW;
+    let row = (ROWS / (most - least).max(1) as f64).clamp(ROW.0, ROW.1);
+    let y = |kept: usize| TOP + 16.0 + (most - kept) as f64 * row;
     let bottom = y(least) + 26.0;
     let places: Vec<(f64, f64, usize)> =
         points.iter().map(|point| (x(point.ms), y(point.kept), point.label.chars().count())).collect();
