@@ -1,4 +1,4 @@
-//! JUnit XML for CI: one test case for each guarantee asked for of each run.
+//! JUnit XML for CI: one test case for each guarantee asked for of each run, named by database, mode, workload and faults.
 //!
 //! A violation is a failure with the anomaly's sentence and the command that repeats it; unknown and vacuous are failures too, of
 //! types of their own, since neither is green.
@@ -17,7 +17,10 @@ pub fn junit(pages: &[RunPage]) -> Result<String, quick_junit::SerializeError> {
     for page in pages {
         let meta = page.history.meta.as_ref();
         let name = match meta {
-            Some(meta) => format!("{} {} seed {}", meta.label, meta.workload, meta.seed),
+            Some(meta) => {
+                let faults = if meta.faults.is_empty() { "no faults".to_string() } else { meta.faults.join("+") };
+                format!("{} {} {} under {faults} seed {}", meta.database, meta.label, meta.workload, meta.seed)
+            }
             None => page.directory.clone(),
         };
         let mut suite = TestSuite::new(name.clone());

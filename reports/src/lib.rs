@@ -11,6 +11,7 @@
 pub mod advice;
 pub mod chart;
 pub mod compare;
+mod cost;
 pub mod junit;
 mod layout;
 pub mod page;

@@ -22,6 +22,9 @@ pub struct RunPage {
     pub directory: String,
 }
 
+/// How the error of a compare-and-set begins that was refused because something else was there: that is an answer.
+const REFUSED: &str = "cas-mismatch";
+
 /// A node at one moment.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -77,7 +80,18 @@ impl RunPage {
         Some(quantiles.iter().map(|quantile| histogram.value_at_quantile(*quantile) as f64 / 1e6).collect())
     }
 
-    /// The share of operations due while a fault was active that were answered with success.
+    /// Whether the operation writes.
+    pub fn writes(op: &Op) -> bool {
+        op.steps.iter().any(|step| step.action.writes())
+    }
+
+    /// Whether the database answered: with success, or by refusing a compare-and-set because something else was there.
+    pub fn answered(op: &Op) -> bool {
+        let refused = || op.error.as_deref().is_some_and(|error| error.starts_with(REFUSED));
+        op.outcome == OpOutcome::Ok || (op.outcome == OpOutcome::Fail && refused())
+    }
+
+    /// The share of operations due while a fault was active that were answered.
     pub fn answered_during_faults(&self, writes: bool) -> Option<f64> {
         let during = |time: u64| {
             let faults = &self.judgement.faults;
@@ -86,9 +100,9 @@ impl RunPage {
         let (mut all, mut ok) = (0_u64, 0_u64);
         for op in self.load() {
             let due = op.intended.unwrap_or(op.invoked);
-            if during(due) && op.steps.iter().any(|step| step.action.writes()) == writes {
+            if during(due) && Self::writes(op) == writes {
                 all += 1;
-                ok += u64::from(op.outcome == OpOutcome::Ok);
+                ok += u64::from(Self::answered(op));
             }
         }
         (all > 0).then(|| ok as f64 / all as f64)

@@ -1,9 +1,9 @@
-//! How many operations succeed each second, and which share of those that were due.
+//! How many operations succeed each second, and which share of those that were due was answered.
 
 use gainsay_checker::Outcome;
 use maud::{Markup, html};
 
-use crate::chart::{Axis, Chart, Colour, Form, Series};
+use crate::chart::{Axis, Chart, Colour, Form, Series, WIDE};
 use crate::page::RunPage;
 
 /// In how many slices the run's time is cut at most.
@@ -12,6 +12,22 @@ const SLICES: u64 = 120;
 const SLICE: u64 = 200_000_000;
 
 pub fn render(page: &RunPage) -> Option<Markup> {
+    let (rate, available) = series(page)?;
+    let end = page.load_end();
+    let chart = |title, series, unit| {
+        Chart { title, series, faults: &page.judgement.faults, end, axis: Axis::Linear, unit, width: WIDE, reach: 0.0 }
+            .render()
+    };
+    Some(html! {
+        h2 { "Rate" small { "operations that succeeded, a second" } }
+        (chart("Successful operations a second over time", &rate, "/s"))
+        h2 { "Availability" small { "of the operations due at each moment, the share that was answered, however late; a refused compare-and-set is an answer" } }
+        (chart("Share of operations answered over time, percent", &available, "%"))
+    })
+}
+
+/// Successful operations a second, and the percentage answered of those due: reads and writes each.
+pub fn series(page: &RunPage) -> Option<([Series; 2], [Series; 2])> {
     let end = page.load_end();
     let slice = (end / SLICES).max(SLICE);
     let slices = (end / slice) as usize;
@@ -20,11 +36,11 @@ pub fn render(page: &RunPage) -> Option<Markup> {
     }
     let mut tallies = vec![Tally::default(); slices];
     for op in page.load() {
-        let writes = usize::from(op.steps.iter().any(|step| step.action.writes()));
+        let writes = usize::from(RunPage::writes(op));
         let due = op.intended.unwrap_or(op.invoked);
         if let Some(tally) = tallies.get_mut((due / slice) as usize) {
             tally.due[writes] += 1;
-            tally.answered[writes] += u32::from(op.outcome == Outcome::Ok);
+            tally.answered[writes] += u32::from(RunPage::answered(op));
         }
         if op.outcome == Outcome::Ok
             && let Some(tally) = tallies.get_mut((op.completed / slice) as usize)
@@ -54,15 +70,7 @@ pub fn render(page: &RunPage) -> Option<Markup> {
         }
     };
     let available = [line("reads", 0, &share(0)), line("writes", 1, &share(1))];
-    let chart = |title, series, unit| {
-        Chart { title, series, faults: &page.judgement.faults, end, axis: Axis::Linear, unit }.render()
-    };
-    Some(html! {
-        h2 { "Rate" small { "operations that succeeded, a second" } }
-        (chart("Successful operations a second over time", &rate, "/s"))
-        h2 { "Availability" small { "of the operations due at each moment, the share that was answered with success" } }
-        (chart("Share of operations answered with success over time, percent", &available, "%"))
-    })
+    Some((rate, available))
 }
 
 /// Reads at 0, writes at 1.

@@ -14,9 +14,9 @@ pub fn render(page: &RunPage) -> Option<Markup> {
         return None;
     }
     Some(html! {
-        h2 { "Faults" small { "each was probed on the node's own path" } }
+        h2 { "Faults" small { "when each really began and ended, what a probe on the node's own path saw, and how the operations under way ended" } }
         div.scroll { table {
-            tr { th { "fault" } th { "what" } th { "from" } th { "to" } th { "proof that it took effect" } th.n { "operations meanwhile: ok / failed / unknown" } }
+            tr { th { "fault" } th { "what" } th { "from" } th { "to" } th { "proof that it took effect" } th.n { "ok" } th.n { "failed" } th.n { "unknown" } }
             @for fault in faults { (row(page, fault)) }
         } }
     })
@@ -39,12 +39,12 @@ fn row(page: &RunPage, fault: &FaultWindow) -> Markup {
     };
     html! {
         tr {
-            td.v { span style=(format!("background:{};padding:2px 6px;border-radius:4px", shade(&fault.kind))) { (fault.kind) } }
+            td { span.kind style=(format!("background:{}", shade(&fault.kind))) { (fault.kind) } }
             td { (fault.what) }
-            td { (words::seconds(fault.start)) }
-            td { (fault.end.map_or("not ended".to_string(), words::seconds)) @if let Some(early) = &fault.early { br; span.broken { "ended early: " (early) } } }
-            td { span class=(format!("v {class}")) { (sign) " " (word) } " " span.sub { (fault.proof) } }
-            td.n { (words::count(counts[0])) " / " (words::count(counts[1])) " / " (words::count(counts[2])) }
+            td.t { (words::seconds(fault.start)) }
+            td.t { (fault.end.map_or("not ended".to_string(), words::seconds)) @if let Some(early) = &fault.early { br; span.broken { "ended early: " (early) } } }
+            td { span class=(format!("v {class}")) { (sign) " " (word) } " " div.sub { (fault.proof) } }
+            @for count in counts { td.n { (words::count(count)) } }
         }
     }
 }

@@ -3,7 +3,7 @@
 use gainsay_checker::{Op, Outcome};
 use maud::{Markup, html};
 
-use crate::chart::{Axis, Chart, Colour, Form, Series};
+use crate::chart::{Axis, Chart, Colour, Form, Series, WIDE};
 use crate::page::RunPage;
 use crate::words;
 
@@ -13,18 +13,18 @@ const POINTS: usize = 3_000;
 const SLICES: usize = 300;
 
 pub fn render(page: &RunPage) -> Option<Markup> {
-    let (series, drawn, all) = latency_series(page);
+    let (series, drawn, all) = latency_series(page, POINTS);
     if all == 0 {
         return None;
     }
-    let reads = page.quantiles(|op| !writes(op), &[0.5, 0.99, 0.999]);
-    let updates = page.quantiles(writes, &[0.5, 0.99, 0.999]);
+    let reads = page.quantiles(|op| !RunPage::writes(op), &[0.5, 0.99, 0.999]);
+    let updates = page.quantiles(RunPage::writes, &[0.5, 0.99, 0.999]);
     let row = |name: &str, quantiles: Option<Vec<f64>>| {
         quantiles.map(|q| html! { tr { td { (name) } @for value in q { td.n { (words::millis(value)) } } } })
     };
     Some(html! {
-        h2 { "Latency" small { "every operation, from the moment it was due; " (words::count(drawn as u64)) " of " (words::count(all as u64)) " drawn, failures and extremes among them" } }
-        (Chart { title: "Latency of operations over time, logarithmic, milliseconds", series: &series, faults: &page.judgement.faults, end: page.load_end(), axis: Axis::LogMillis, unit: "ms" }.render())
+        h2 { "Latency" small { "every operation, from the moment it was due; " (words::count(drawn as u64)) " of " (words::count(all as u64)) " drawn, extremes and failures among them" } }
+        (Chart { title: "Latency of operations over time, logarithmic, milliseconds", series: &series, faults: &page.judgement.faults, end: page.load_end(), axis: Axis::LogMillis, unit: "ms", width: WIDE, reach: 0.0 }.render())
         table style="max-width:480px" {
             tr { th { "successful" } th.n { "median" } th.n { "99 %" } th.n { "99.9 %" } }
             @if let Some(row) = row("reads", reads) { (row) }
@@ -33,12 +33,8 @@ pub fn render(page: &RunPage) -> Option<Markup> {
     })
 }
 
-fn writes(op: &Op) -> bool {
-    op.steps.iter().any(|step| step.action.writes())
-}
-
-/// The points by outcome, how many of them there are, and of how many operations.
-pub fn latency_series(page: &RunPage) -> (Vec<Series>, usize, usize) {
+/// The points by outcome, about `most` of them beside the extremes; how many there are, and of how many operations.
+pub fn latency_series(page: &RunPage, most: usize) -> (Vec<Series>, usize, usize) {
     let end = page.load_end();
     let ops: Vec<(&Op, f64)> =
         page.load().filter_map(|op| RunPage::latency_ms(op).map(|ms| (op, ms.max(0.001)))).collect();
@@ -58,8 +54,8 @@ pub fn latency_series(page: &RunPage) -> (Vec<Series>, usize, usize) {
         keep[at] = true;
     }
     let odd = ops.iter().filter(|(op, _)| op.outcome != Outcome::Ok).count();
-    let every = (ops.len() / (POINTS / 2)).max(1);
-    let odd_every = (odd / (POINTS / 3)).max(1);
+    let every = (ops.len() / (most / 2).max(1)).max(1);
+    let odd_every = (odd / (most / 3).max(1)).max(1);
     let mut odd_seen = 0;
     for (i, (op, _)) in ops.iter().enumerate() {
         if op.outcome == Outcome::Ok {

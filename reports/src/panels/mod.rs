@@ -1,12 +1,14 @@
 //! The table of panels, in the order of the page. A panel with nothing to say answers `None` and is left out.
 
 mod availability;
+mod failover;
 mod faults;
 mod latency;
 mod ledger;
 mod proofs;
 mod ran;
 mod replicas;
+mod timeline;
 mod verdict;
 
 use maud::{Markup, html};
@@ -14,8 +16,9 @@ use maud::{Markup, html};
 use crate::layout;
 use crate::page::RunPage;
 
+pub use self::availability::series as availability_series;
 pub use self::latency::latency_series;
-pub use self::proofs::proofs_of;
+pub use self::proofs::{proofs_of, shown};
 pub use self::verdict::table as verdict_table;
 
 /// Draws its part of a run's page.
@@ -25,9 +28,11 @@ pub type Panel = fn(&RunPage) -> Option<Markup>;
 pub const PANELS: &[Panel] = &[
     verdict::render,
     proofs::render,
+    timeline::render,
     latency::render,
     availability::render,
     faults::render,
+    failover::render,
     replicas::render,
     ledger::render,
     ran::render,

@@ -10,7 +10,7 @@ pub fn render(page: &RunPage) -> Option<Markup> {
     }
     Some(html! {
         h2 { "What ran" }
-        table {
+        table.facts {
             @for (name, value) in &page.facts { tr { td.sub { (name) } td { (value) } } }
             tr { td.sub { "files" } td { code { (page.directory) } } }
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use crate::chart::{Axis, Chart, Colour, Form, Series};
+use crate::chart::{Axis, Chart, Colour, Form, Series, WIDE};
 use crate::page::{RunPage, Sample};
-use crate::strip::shade;
+use crate::strip::{described, shade};
 use crate::words;
 
 /// Samples of one round are at most this far apart, nanoseconds.
@@ -20,8 +20,18 @@ pub fn render(page: &RunPage) -> Option<Markup> {
     let nodes = by_node(&page.samples);
     let lag = lag(page, &nodes);
     let clocks = clocks(&nodes);
-    let chart = |title, series: &[Series], unit| {
-        Chart { title, series, faults: &page.judgement.faults, end: page.load_end(), axis: Axis::Linear, unit }.render()
+    let chart = |title, series: &[Series], knee, unit| {
+        Chart {
+            title,
+            series,
+            faults: &page.judgement.faults,
+            end: page.load_end(),
+            axis: Axis::Bent(knee),
+            unit,
+            width: WIDE,
+            reach: 0.0,
+        }
+        .render()
     };
     Some(html! {
         @if nodes.values().flatten().any(|sample| sample.role.as_deref() == Some("leader")) {
@@ -30,11 +40,11 @@ pub fn render(page: &RunPage) -> Option<Markup> {
         }
         @if lag.iter().any(|series| !series.points.is_empty()) {
             h2 { "Replication lag" small { "log entries behind the most advanced node" } }
-            (chart("Log entries that each node is behind the most advanced", &lag, ""))
+            (chart("Log entries that each node is behind the most advanced", &lag, 10.0, ""))
         }
         @if clocks.iter().any(|series| !series.points.is_empty()) {
             h2 { "Clock offset" small { "each node's wall clock minus the harness's" } }
-            (chart("Offset of each node's wall clock in seconds", &clocks, "s"))
+            (chart("Offset of each node's wall clock in seconds", &clocks, 0.1, "s"))
         }
     })
 }
@@ -86,29 +96,29 @@ fn clocks(nodes: &BTreeMap<&str, Vec<&Sample>>) -> Vec<Series> {
 
 /// A lane for each node; filled while it said that it leads, striped while it did not answer.
 fn leaders(page: &RunPage, nodes: &BTreeMap<&str, Vec<&Sample>>) -> Markup {
-    let (left, width, lane) = (52.0, 980.0, 20.0);
+    let (left, width, lane) = (58.0, 962.0, 20.0);
     let end = page.load_end();
     let x = |time: u64| left + time.min(end) as f64 / end as f64 * width;
     let height = lane * nodes.len() as f64;
     html! {
-        svg viewBox=(format!("0 0 1040 {:.0}", height + 20.0)) role="img" {
+        div.scroll { svg.chart viewBox=(format!("0 0 1040 {:.0}", height + 20.0)) role="img" {
             title { "Which node led when" }
             @for fault in &page.judgement.faults {
                 @let from = x(fault.start);
-                rect x=(format!("{from:.1}")) y="0" width=(format!("{:.1}", (x(fault.end.unwrap_or(end)) - from).max(1.0))) height=(height) fill=(shade(&fault.kind)) { title { (fault.kind) " " (fault.what) } }
+                rect x=(format!("{from:.1}")) y="0" width=(format!("{:.1}", (x(fault.end.unwrap_or(end)) - from).max(1.0))) height=(height) fill=(shade(&fault.kind)) { title { (described(fault)) } }
             }
             @for (n, (node, samples)) in nodes.iter().enumerate() {
                 @let y = n as f64 * lane;
-                text.ink x="44" y=(y + 14.0) text-anchor="end" { (node) }
-                line x1=(left) x2=(left + width) y1=(y + lane) y2=(y + lane) stroke="var(--line)";
+                text.ink x="50" y=(y + 14.0) text-anchor="end" { (node) }
+                line x1=(left) x2=(left + width) y1=(y + lane) y2=(y + lane) stroke="var(--line)" {}
                 @for (from, to, term) in reigns(samples, end) {
                     rect x=(format!("{:.1}", x(from))) y=(y + 3.0) width=(format!("{:.1}", (x(to) - x(from)).max(2.0))) height=(lane - 6.0) rx="3" fill=(Colour::Series(n).css()) { title { (node) " led in term " (term) " from " (words::seconds(from)) " to " (words::seconds(to)) } }
-                    @if x(to) - x(from) > 22.0 { text x=(format!("{:.1}", x(from) + 6.0)) y=(y + 14.0) style="fill:var(--bg)" { (term) } }
+                    @if x(to) - x(from) > 22.0 { text x=(format!("{:.1}", x(from) + 6.0)) y=(y + 14.0) class="on" { (term) } }
                 }
             }
             text x=(left) y=(height + 15.0) { "0 s" }
             text x=(left + width) y=(height + 15.0) text-anchor="end" { (format!("{:.0} s", end as f64 / 1e9)) }
-        }
+        } }
     }
 }
 

@@ -1,25 +1,40 @@
 //! The verdict: one line in words, then a row for each guarantee with its evidence and when it broke.
 
-use gainsay_checker::Finding;
 use gainsay_checker::finding::Outcome;
 use gainsay_checker::history::Effect;
+use gainsay_checker::{Finding, GUARANTEES};
 use maud::{Markup, html};
 
+use super::proofs::shown;
 use crate::page::{RunPage, verdict_words};
 use crate::strip::strip;
 use crate::words;
 
 pub fn render(page: &RunPage) -> Option<Markup> {
     let judgement = &page.judgement;
-    let (word, rest) = judgement.headline.split_once(' ').unwrap_or((&judgement.headline, ""));
+    let (first, then) = headline(&judgement.headline);
+    let (word, rest) = first.split_once(' ').unwrap_or((first, ""));
     Some(html! {
         header.top { b { "gainsay" } @if let Some(meta) = &page.history.meta { span { (meta.workload) " workload, seed " (meta.seed) } } code { (page.label()) } }
         h1 { span class=(judgement.result) { (word) } " " (rest) }
+        @if !then.is_empty() { p.lead { (then) } }
         p.sub { (summary(page)) }
         h2 { "What held, what broke" small { "shaded: faults; ticks: when a guarantee was seen broken" } }
-        (table(page, ""))
+        (table(page, "", usize::MAX))
     })
 }
+
+/// A headline stays a line or two: what follows its first statement is said below it.
+fn headline(text: &str) -> (&str, &str) {
+    if text.chars().count() <= HEADLINE {
+        return (text, "");
+    }
+    let end = ["; ", ". "].iter().filter_map(|end| text.find(end)).min();
+    end.map_or((text, ""), |end| (&text[..end], text[end + 2..].trim_start()))
+}
+
+/// Characters that make two lines.
+const HEADLINE: usize = 110;
 
 fn summary(page: &RunPage) -> String {
     let counts = &page.judgement.counts;
@@ -46,33 +61,38 @@ fn summary(page: &RunPage) -> String {
     text
 }
 
-/// The table of guarantees; `prefix` tells the proofs of several runs on one page apart.
-pub fn table(page: &RunPage, prefix: &str) -> Markup {
+/// The table of guarantees; `prefix` tells the proofs of several runs on one page apart, of which at most `most` are shown.
+pub fn table(page: &RunPage, prefix: &str, most: usize) -> Markup {
+    let linked: Vec<&str> = shown(page, most).into_iter().map(|(finding, ..)| finding.guarantee.as_str()).collect();
     let end = page.load_end();
+    let (promised, others): (Vec<&Finding>, Vec<&Finding>) =
+        page.judgement.findings.iter().partition(|finding| finding.asked);
     html! {
-        div.scroll { table {
+        div.scroll { table.verdict {
             tr { th { "guarantee" } th { "verdict" } th { "evidence" } th { "when, 0 to " (format!("{:.0}", end as f64 / 1e9)) " s" } th {} }
-            @for finding in &page.judgement.findings { (row(page, finding, prefix, end)) }
+            @for finding in promised { (row(page, finding, prefix, &linked)) }
+            @if !others.is_empty() {
+                tr { th.group colspan="5" { "Not promised, or not asked for: shown, and does not count" } }
+            }
+            @for finding in others { (row(page, finding, prefix, &linked)) }
         } }
-        @if page.judgement.findings.iter().any(|finding| !finding.asked) {
-            p.sub { "Rows in grey are not promised by this mode and policy; they are shown, and do not count." }
-        }
     }
 }
 
-fn row(page: &RunPage, finding: &Finding, prefix: &str, end: u64) -> Markup {
+fn row(page: &RunPage, finding: &Finding, prefix: &str, linked: &[&str]) -> Markup {
     let (word, sign, class) = verdict_words(&finding.outcome);
     let times: &[u64] = match &finding.outcome {
         Outcome::Broken { times, .. } => times,
         _ => &[],
     };
+    let about = GUARANTEES.iter().find(|known| known.name == finding.guarantee).map(|known| known.about);
     html! {
         tr class=(if finding.asked { "" } else { "aside" }) {
-            td { (finding.guarantee.replace('-', " ")) }
+            td.name title=[about] { (finding.guarantee.replace('-', " ")) }
             td class=(format!("v {class}")) { (sign) " " (word) }
             td { (evidence(finding)) }
-            td { (strip(&page.judgement.faults, times, end)) }
-            td { @if matches!(finding.outcome, Outcome::Broken { .. }) { a href=(format!("#{prefix}{}", finding.guarantee)) { "proof" } } }
+            td { (strip(&page.judgement.faults, times, page.load_end())) }
+            td { @if linked.contains(&finding.guarantee.as_str()) { a href=(format!("#{prefix}{}", finding.guarantee)) { "proof" } } }
         }
     }
 }
