@@ -304,10 +304,10 @@ fn database(args: &RunArgs) -> anyhow::Result<Arc<dyn Database>> {
                 .ok_or_else(|| usage("--db exec needs --client CMD: a program that speaks JSON lines"))?;
             Arc::new(Exec::new(
                 args.exec.start.clone(),
-                client,
+                &client,
                 args.exec.ports.clone(),
                 abilities(&args.exec.without)?,
-            ))
+            )?)
         }
         _ => Arc::new(RefDb::new(&args.mode, args.load.nodes.0.len())?),
     })
