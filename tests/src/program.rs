@@ -22,7 +22,8 @@ pub struct Program {
 }
 
 impl Program {
-    pub(crate) fn new<S: AsRef<str>>(program: &Path, store: &Path, args: impl IntoIterator<Item = S>) -> Program {
+    /// `program` with `args`, to keep its runs in `store`.
+    pub fn new<S: AsRef<str>>(program: &Path, store: &Path, args: impl IntoIterator<Item = S>) -> Program {
         let mut command = Command::new(program);
         command.args(args.into_iter().map(|arg| arg.as_ref().to_string()));
         // The marker by which every process of the run is found, however it changes its name, parent and session.

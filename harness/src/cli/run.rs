@@ -243,6 +243,9 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
     anyhow::ensure!(args.load.time_limit >= Duration::from_millis(500), usage("--time-limit: at least 500ms"));
     let (guarantees, not_exercised) = asked(args, workload, &*database)?;
     let node_names = args.load.nodes.0.clone();
+    if let Some(path) = &args.faults.schedule {
+        crate::nemesis::read_schedule(path, &node_names).map_err(|error| usage(format!("--schedule: {error:#}")))?;
+    }
     let config = RunConfig {
         database: args.db.clone(),
         label: database.label(),

@@ -1,6 +1,10 @@
 //! Real runs of the real program, watched from outside. One binary, so that at most two runs share two cores.
 
 mod arguments;
+mod endings;
+mod faults;
+mod histories;
+mod uses;
 mod verdicts;
 
 use gainsay_tests::scene::Scene;
