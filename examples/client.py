@@ -12,7 +12,7 @@ HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))             
 leader = HOME                                                                     # a guess; refusals correct it
 
 
-def ask(node, path, body=None, timeout=1.5):
+def ask(node, path, body=None, timeout=0.8):  # less than the second after which gainsay gives up
     """One HTTP request. A refusal has a body that says why, so it is an answer too."""
     data = None if body is None else json.dumps(body).encode()
     try:
@@ -40,29 +40,30 @@ def attempt(node, ops):
             "error": f"{refusal['code']}: {refusal['message']}", "leader": refusal.get("leader")}
 
 
-def read(node, key):
-    answer = attempt(node, [{"op": "read", "key": str(key)}])
-    if answer["type"] == "ok":
-        result = answer.pop("results")[0]  # "nil", {"value": 3} or {"list": [1, 2]}
-        answer["value"] = [key, None if result == "nil" else next(iter(result.values()))]
-    else:
-        answer["type"] = "fail"            # a read that failed changed nothing
-    return answer
+def operation(f, key, value):
+    """One step of ours in the words of the database."""
+    f = {"r": "read", "w": "write"}.get(f, f)  # as steps of a transaction are called
+    op = {"op": f, "key": str(key)}
+    if f == "cas":
+        op["old"], op["value"] = value
+    elif f not in ("read", "delete"):
+        op["value"] = value
+    return op
 
 
-def write(op):
-    """Sends a write to the leader. After a definite refusal it may be sent again: it did not happen."""
+def execute(ops, node):
+    """Reads go to `node`, writes to the leader. After a definite refusal a write may be sent again: it did not happen."""
     global leader
+    reads = all(op["op"] == "read" for op in ops)
     for _ in range(3):
-        answer = attempt(leader, [op])
-        answer.pop("results", None)
-        if answer["type"] != "fail" or not answer.get("leader"):
+        answer = attempt(node if reads else leader, ops)
+        if reads or answer["type"] != "fail" or not answer.get("leader"):
             break
         leader = answer["leader"]
-    else:
-        return answer
-    if answer["type"] != "ok":             # whoever it was leads no more: begin with another next time
-        leader = list(NODES)[(list(NODES).index(leader) + 1) % len(NODES)]
+    if reads and answer["type"] == "info":
+        answer["type"] = "fail"            # a read that failed changed nothing
+    elif not reads and "results" not in answer and not answer["error"].startswith("cas-mismatch"):
+        leader = list(NODES)[(list(NODES).index(leader) + 1) % len(NODES)]  # perhaps it leads no more: try another next
     return answer
 
 
@@ -74,14 +75,14 @@ def answer(request):
         status = ask(node, "/v1/status", timeout=0.5)
         return {"type": "ok", "role": status["role"], "term": status["term"], "position": status["position"],
                 "clock": status["clock_ns"]}
-    key, value = request["value"]
-    if f == "read":
-        return read(node or HOME, key)     # the final reads name the node that must answer
-    if f in ("write", "append"):
-        return write({"op": f, "key": str(key), "value": value})
-    if f == "cas":
-        return write({"op": "cas", "key": str(key), "old": value[0], "value": value[1]})
-    return {"type": "fail", "error": f"{f} is not implemented"}
+    steps = request["value"] if f == "txn" else [[f, *request["value"]]]
+    answer = execute([operation(*step) for step in steps], node or HOME)  # the final reads name the node that must answer
+    if answer["type"] == "ok":
+        for step, result in zip(steps, answer.pop("results")):
+            if step[0] in ("r", "read"):   # the result is "nil", {"value": 3}, {"list": [1, 2]}, …
+                step[2] = None if result == "nil" else next(iter(result.values()))
+        answer["value"] = steps if f == "txn" else steps[0][1:]
+    return answer
 
 
 for line in sys.stdin:
