@@ -365,7 +365,9 @@ mod tests {
         let forms = parse(text).unwrap();
         assert_eq!(
             forms,
-            vec![serde_json::json!({"type": "ok", "f": "read", "value": [1, [2, 3]], "s": "a\"b", "t": "2020", "n": -4, "x": null})]
+            vec![
+                serde_json::json!({"type": "ok", "f": "read", "value": [1, [2, 3]], "s": "a\"b", "t": "2020", "n": -4, "x": null})
+            ]
         );
     }
 

@@ -23,7 +23,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { time: Duration::from_secs(60), configurations: 20_000_000 }
+        Budget { time: Duration::from_secs(10), configurations: 20_000_000 }
     }
 }
 

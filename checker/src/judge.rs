@@ -60,7 +60,8 @@ pub fn judge(history: &History, options: &Options) -> Judgement {
             Answer::NotHere { .. } => continue,
         };
         let counts = asked != Count::No;
-        let outcome = if options.vacuity == Vacuity::Judged { enough(entry, history, outcome, &evidence) } else { outcome };
+        let outcome =
+            if options.vacuity == Vacuity::Judged { enough(entry, history, outcome, &evidence) } else { outcome };
         findings.push(Finding { guarantee: entry.name.to_string(), asked: counts, outcome, evidence, took_ms });
     }
     unheard_of(history, options, &mut findings);
@@ -137,7 +138,11 @@ fn enough(entry: &Entry, history: &History, outcome: Outcome, evidence: &Evidenc
         };
     }
     if evidence.sharp < SHARP_ENOUGH {
-        let what = if evidence.sharp == evidence.opportunities { "" } else { " where another node served or a fault was near" };
+        let what = if evidence.sharp == evidence.opportunities {
+            ""
+        } else {
+            " where another node served or a fault was near"
+        };
         return Outcome::Vacuous {
             why: format!(
                 "only {} of {} opportunities were sharp ({}{what}); below {SHARP_ENOUGH} nothing can be said",
@@ -172,7 +177,8 @@ fn sum_up(history: &History, findings: &[Finding], vacuity: Vacuity, stores: boo
         }
     }
     let held: Vec<&Finding> = asked().filter(|finding| finding.outcome == Outcome::Held).collect();
-    let least = held.iter().filter(|finding| finding.guarantee != "explainable").map(|f| f.evidence.opportunities).min();
+    let least =
+        held.iter().filter(|finding| finding.guarantee != "explainable").map(|f| f.evidence.opportunities).min();
     let Some(least) = least else {
         return ("held".into(), "Nothing was violated, and there was next to nothing to see.".into());
     };
@@ -185,7 +191,9 @@ fn broken_headline(history: &History, first: &Finding, broken: &[&Finding]) -> S
     let what = match first.guarantee.as_str() {
         "lost-writes" => plural(*violations, "acknowledged write was lost", "acknowledged writes were lost"),
         "convergence" => plural(*violations, "key differs between replicas", "keys differ between replicas"),
-        "explainable" => plural(*violations, "thing was read that nothing explains", "things were read that nothing explains"),
+        "explainable" => {
+            plural(*violations, "thing was read that nothing explains", "things were read that nothing explains")
+        }
         name => plural(*violations, &format!("read violates {name}"), &format!("reads violate {name}")),
     };
     let others: Vec<&str> = broken[1..].iter().map(|finding| finding.guarantee.as_str()).collect();
@@ -223,7 +231,7 @@ fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -68,7 +68,11 @@ mod tests {
             early: None,
         };
         let history = History {
-            faults: vec![window(10, 20, Effect::Proven), window(12, 14, Effect::Proven), window(40, 41, Effect::NoEffect)],
+            faults: vec![
+                window(10, 20, Effect::Proven),
+                window(12, 14, Effect::Proven),
+                window(40, 41, Effect::NoEffect),
+            ],
             ..History::default()
         };
         let sharpness = Sharpness::of(&history);

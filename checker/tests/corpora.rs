@@ -29,9 +29,10 @@ fn knossos_histories_get_the_published_verdicts() {
         let verdict = judgement.findings.iter().find(|finding| finding.guarantee == "linearizable");
         let broken = matches!(verdict.map(|finding| &finding.outcome), Some(Verdict::Broken { .. }));
         let held = matches!(verdict.map(|finding| &finding.outcome), Some(Verdict::Held));
-        let garbage = judgement.findings.iter().any(|finding| {
-            finding.guarantee == "explainable" && matches!(finding.outcome, Verdict::Broken { .. })
-        });
+        let garbage = judgement
+            .findings
+            .iter()
+            .any(|finding| finding.guarantee == "explainable" && matches!(finding.outcome, Verdict::Broken { .. }));
         match *expected {
             "valid" => assert!(held && !garbage, "{path}: {}", judgement.headline),
             _ => assert!(broken || garbage, "{path}: {}", judgement.headline),
@@ -48,6 +49,8 @@ fn a_history_goes_through_edn_and_back() {
     let bytes = std::fs::read(corpora.join("elle-cli/knossos/cas-register/good/memstress3-9.edn")).unwrap();
     let history = History::read_any(&bytes).unwrap();
     assert!(history.ops.iter().any(|op| op.steps.iter().any(|step| matches!(step.action, Action::Cas { .. }))));
-    let json = History::read_any(&std::fs::read(corpora.join("elle-cli/knossos/cas-register/good/memstress3-9.json")).unwrap());
+    let json = History::read_any(
+        &std::fs::read(corpora.join("elle-cli/knossos/cas-register/good/memstress3-9.json")).unwrap(),
+    );
     assert_eq!(json.unwrap().ops, history.ops);
 }

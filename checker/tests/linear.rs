@@ -44,7 +44,8 @@ fn world(rng: &mut ChaCha8Rng, values: Values, with_cas: u32) -> Vec<Tiny> {
         let new = if values == Values::Unique { at as i64 } else { rng.random_range(0..3) };
         if rng.random_ratio(1, 2) {
             op.known = rng.random_ratio(4, 5);
-            let old = (!written.is_empty() && rng.random_ratio(3, 4)).then(|| written[rng.random_range(0..written.len())]);
+            let old =
+                (!written.is_empty() && rng.random_ratio(3, 4)).then(|| written[rng.random_range(0..written.len())]);
             op.what = match rng.random_range(0..10) {
                 choice if choice < with_cas => What::Cas { key: 0, old, new },
                 9 if values == Values::Repeating => What::Delete { key: 0 },
@@ -84,15 +85,15 @@ fn agree(seed: u64, count: usize, values: Values, with_cas: u32) {
 
 #[test]
 fn registers_with_unique_values_agree_with_the_definition() {
-    agree(1, 30_000, Values::Unique, 0);
+    agree(1, 15_000, Values::Unique, 0);
 }
 
 #[test]
 fn compare_and_set_agrees_with_the_definition() {
-    agree(2, 30_000, Values::Unique, 5);
+    agree(2, 15_000, Values::Unique, 5);
 }
 
 #[test]
 fn repeating_values_and_deletes_agree_with_the_definition() {
-    agree(3, 30_000, Values::Repeating, 3);
+    agree(3, 15_000, Values::Repeating, 3);
 }

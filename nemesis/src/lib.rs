@@ -17,11 +17,13 @@ pub mod faults;
 pub mod hosts;
 pub mod link;
 mod proxy;
+mod rulebook;
 pub mod schedule;
 pub mod seccomp;
 mod switch;
 pub mod target;
 pub mod vdso;
+mod wake;
 
 pub use faults::FAULTS;
 

@@ -17,6 +17,7 @@ pub(crate) use netns::{Side, join, open_tun};
 use crate::Error;
 use crate::hosts::{LinkProbe, LinkRule};
 use forward::Forwarder;
+pub(crate) use forward::transmission;
 
 /// The last byte of the clients' address.
 const CLIENT_HOST: u8 = 1;

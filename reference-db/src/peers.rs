@@ -28,7 +28,7 @@ const QUEUE: usize = 4_096;
 /// How long a dial may take.
 const DIAL: Duration = Duration::from_millis(400);
 /// How long to wait between dials.
-const REDIAL: Duration = Duration::from_millis(50);
+const REDIAL: Duration = Duration::from_millis(10);
 /// How long data may stay unacknowledged by the peer's kernel.
 const GIVE_UP: Duration = Duration::from_millis(900);
 /// How many rows of a snapshot travel in one frame.

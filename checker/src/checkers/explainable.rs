@@ -43,15 +43,19 @@ fn explain(facts: &Facts, odd: &Oddity, time: u64) -> Anomaly {
     let write = (odd.other != NONE).then(|| facts.op_of(odd.other));
     let sent = write.map(|op| format!("{} had sent it at {}", who(op), seconds(op.invoked))).unwrap_or_default();
     let (text, role, why) = match odd.name {
-        "failed-write-read" => {
-            (format!("{seen} and saw {value}, whose write certainly failed ({sent})"), "failed write", "shows what failed")
-        }
+        "failed-write-read" => (
+            format!("{seen} and saw {value}, whose write certainly failed ({sent})"),
+            "failed write",
+            "shows what failed",
+        ),
         "read-before-written" => (
             format!("{seen} and saw {value}, which was sent only afterwards ({})", sent.replace("had sent", "sent")),
             "write sent later",
             "was sent only after the read had completed",
         ),
-        "element-twice" => (format!("{seen} and saw {value} twice, though it was written once"), "write", "counted twice"),
+        "element-twice" => {
+            (format!("{seen} and saw {value} twice, though it was written once"), "write", "counted twice")
+        }
         "lists-contradict" => (format!("{seen} and saw {}", odd.detail), "write", "shown in another order elsewhere"),
         _ => (format!("{seen} and saw {value}, which nobody ever wrote"), "write", ""),
     };

@@ -77,7 +77,8 @@ impl Checker for LostWrites {
                 let near = |write: &&u32| {
                     let write = &facts.writes[**write as usize];
                     let after = AFTERMATH.as_nanos() as u64;
-                    write.acked != u64::MAX && case.sharpness.near_fault(write.invoked, write.acked.saturating_add(after))
+                    write.acked != u64::MAX
+                        && case.sharpness.near_fault(write.invoked, write.acked.saturating_add(after))
                 };
                 sharp += facts.keys[key].writes.iter().filter(near).count() as u64;
             }
@@ -120,7 +121,9 @@ fn first_showing(facts: &Facts, key: usize, write: u32) -> Option<u32> {
         .find(|part| match part.shown {
             crate::facts::Shown::AnyOf(first) => first == stands,
             crate::facts::Shown::Prefix(length) => facts.writes[write as usize].place < length,
-            _ => facts.shown_by(part).iter().any(|&shown| shown != NONE && facts.writes[shown as usize].stands == stands),
+            _ => {
+                facts.shown_by(part).iter().any(|&shown| shown != NONE && facts.writes[shown as usize].stands == stands)
+            }
         })
         .map(|part| part.op)
 }

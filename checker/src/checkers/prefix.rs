@@ -44,13 +44,13 @@ impl Checker for Prefix {
         let deadline = Instant::now() + budget.time;
         let (opportunities, sharp) = count(case, self.growth);
         let unit = "reads of several keys, or of a key whose order of writes is known";
-        if opportunities == 0 && self.growth == Growth::Free && !facts.reads.is_empty() {
+        let built = graph::build(facts, self.growth);
+        let mut circles: Vec<(u64, Vec<Arrow>)> = circles(facts, built.nodes, &built.arrows);
+        if circles.is_empty() && opportunities == 0 && self.growth == Growth::Free && !facts.reads.is_empty() {
             let why = "reads of one register at a time, whose order of writes is not known, cannot show it".to_string();
             let evidence = crate::finding::Evidence { unit: unit.into(), ..Default::default() };
             return Answer::Judged { outcome: Verdict::Vacuous { why }, evidence, ledger: None };
         }
-        let built = graph::build(facts, self.growth);
-        let mut circles: Vec<(u64, Vec<Arrow>)> = circles(facts, built.nodes, &built.arrows);
         let mut unknown = None;
         if circles.is_empty() {
             match choices::search(facts, &built, deadline) {
@@ -114,7 +114,10 @@ fn circles(facts: &Facts, nodes: usize, arrows: &[Arrow]) -> Vec<(u64, Vec<Arrow
     }
     let mut order: Vec<u32> = by_component.keys().copied().collect();
     order.sort_unstable();
-    order.into_iter().flat_map(|component| leave_out(facts, by_component.remove(&component).unwrap_or_default())).collect()
+    order
+        .into_iter()
+        .flat_map(|component| leave_out(facts, by_component.remove(&component).unwrap_or_default()))
+        .collect()
 }
 
 /// Leaves reads out of one component until it has no circle any more.
@@ -123,7 +126,8 @@ fn leave_out(facts: &Facts, mut arrows: Vec<Arrow>) -> Vec<(u64, Vec<Arrow>)> {
     while found.len() < LEFT_OUT {
         let Some(circle) = shortest(facts, &arrows) else { break };
         let read = circle.iter().map(|arrow| arrow.to).filter(|&node| words::read_of(facts, node).is_some());
-        let latest = read.max_by_key(|&node| words::read_of(facts, node).map(|op| facts.history.ops[op as usize].completed));
+        let latest =
+            read.max_by_key(|&node| words::read_of(facts, node).map(|op| facts.history.ops[op as usize].completed));
         found.push((words::time_of(facts, &circle), circle));
         let Some(latest) = latest else { break };
         arrows.retain(|arrow| arrow.from != latest && arrow.to != latest);

@@ -27,7 +27,10 @@ pub(super) fn find_longest<'h>(facts: &mut Facts<'h>, keys: &mut Interner, value
             // The final reads of replicas that went astray must not become the measure of everybody else.
             let better = longest[key].is_none_or(|(best, _, _)| elements.len() > best.len());
             let first_of_its_kind = longest[key].is_none();
-            if facts.keys[key].kind == Kind::List && better && (!op.last || first_of_its_kind || true_extension(longest[key], elements)) {
+            if facts.keys[key].kind == Kind::List
+                && better
+                && (!op.last || first_of_its_kind || true_extension(longest[key], elements))
+            {
                 longest[key] = Some((elements, at as u32, step as u32));
             }
         }
@@ -50,7 +53,15 @@ pub(super) fn find_longest<'h>(facts: &mut Facts<'h>, keys: &mut Interner, value
             };
             if let Some((name, other)) = odd {
                 let value = Some(element.clone());
-                facts.oddities.push(Oddity { name, key: key as u32, read: op, step, value, other, detail: String::new() });
+                facts.oddities.push(Oddity {
+                    name,
+                    key: key as u32,
+                    read: op,
+                    step,
+                    value,
+                    other,
+                    detail: String::new(),
+                });
                 writes.push(NONE);
             } else {
                 writes.push(write);

@@ -35,7 +35,11 @@ pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
             part.shown = resolver.shown(facts, &part, reading);
             let id = facts.parts.len() as u32;
             let entry = &mut facts.keys[key as usize];
-            if op.last { entry.finals.push(id) } else { entry.parts.push(id) }
+            if op.last {
+                entry.finals.push(id)
+            } else {
+                entry.parts.push(id)
+            }
             facts.parts.push(part);
         }
         let to = facts.parts.len() as u32;

@@ -127,7 +127,8 @@ impl Walk<'_, '_> {
             return must;
         }
         let nil = self.facts.parts[at as usize].shown == Shown::Nil;
-        let explained = |write: &u32| candidates.contains(write) || (nil && *write >= real && self.stands_for_nil(*write));
+        let explained =
+            |write: &u32| candidates.contains(write) || (nil && *write >= real && self.stands_for_nil(*write));
         let (mut kept, earlier): (Vec<u32>, Vec<u32>) = must.writes().iter().copied().partition(explained);
         if nil && earlier.is_empty() {
             return must;
@@ -192,11 +193,7 @@ impl Walk<'_, '_> {
             match facts.writes[write as usize].deed {
                 Deed::Add if absent && !self.removable(part, write) => missing = Some(write),
                 Deed::Append if absent => missing = Some(write),
-                Deed::Remove => {
-                    if self.remove_ignored(at, write, &shown) {
-                        missing = Some(write);
-                    }
-                }
+                Deed::Remove if self.remove_ignored(at, write, &shown) => missing = Some(write),
                 _ => {}
             }
         }

@@ -138,7 +138,8 @@ impl<'f, 'h> Walk<'f, 'h> {
             What::Began(read) | What::Completed(read) => (None, Some(facts.parts_of(&facts.reads[read as usize]))),
         };
         let several = read.unwrap_or_default();
-        let keys = several.iter().enumerate().filter(move |(at, part)| several[..*at].iter().all(|p| p.key != part.key));
+        let keys =
+            several.iter().enumerate().filter(move |(at, part)| several[..*at].iter().all(|p| p.key != part.key));
         write.into_iter().chain(keys.map(|(_, part)| part.key))
     }
 
@@ -153,9 +154,9 @@ impl<'f, 'h> Walk<'f, 'h> {
         own
     }
 
-    /// From the first write of each key to the last read of it: along a chain of seeing, invocations only rise.
+    /// From the first write of each key (or read of it) to the last read of it: along a chain of seeing, invocations only rise.
     fn spans(&self) -> Vec<Range<usize>> {
-        let mut spans = vec![usize::MAX..0; self.facts.keys.len()];
+        let mut spans = vec![Range { start: usize::MAX, end: 0 }; self.facts.keys.len()];
         for (at, &what) in self.events.iter().enumerate() {
             for key in self.keys_of(what) {
                 let span = &mut spans[key as usize];
@@ -169,6 +170,8 @@ impl<'f, 'h> Walk<'f, 'h> {
                 }
             }
         }
+        // A key that nobody reads has nothing to judge.
+        spans.iter_mut().filter(|span| span.start > span.end).for_each(|span| *span = 0..0);
         spans
     }
 
@@ -176,6 +179,9 @@ impl<'f, 'h> Walk<'f, 'h> {
         match what {
             What::Invoked(write) => {
                 let actor = self.actors.of[self.facts.writes[write as usize].op as usize] as usize;
+                if self.written[actor].epoch != self.epoch && self.read[actor].epoch != self.epoch {
+                    return;
+                }
                 let mut due = Seen::default();
                 if self.wants.monotonic_writes {
                     due.join(self.get(&self.written[actor]));
@@ -196,6 +202,10 @@ impl<'f, 'h> Walk<'f, 'h> {
 
     fn acked(&mut self, write: u32) {
         let entry = &self.facts.writes[write as usize];
+        let due = self.wants.through_writes() && self.due[write as usize].epoch == self.epoch;
+        if entry.key as usize != self.key && !due {
+            return;
+        }
         let actor = self.actors.of[entry.op as usize] as usize;
         let mut seen = std::mem::take(&mut self.written[actor]);
         if seen.epoch != self.epoch {
@@ -226,11 +236,8 @@ impl<'f, 'h> Walk<'f, 'h> {
     fn completed(&mut self, read: u32) {
         let entry = &self.facts.reads[read as usize];
         let actor = self.actors.of[entry.op as usize] as usize;
-        let mut must = if self.overlapping[actor] {
-            self.get(&self.began[read as usize]).clone()
-        } else {
-            self.base(actor)
-        };
+        let mut must =
+            if self.overlapping[actor] { self.get(&self.began[read as usize]).clone() } else { self.base(actor) };
         let parts = self.facts.parts_of(entry);
         let part = parts.iter().position(|part| part.key as usize == self.key);
         if self.wants.through_writes() {
@@ -246,11 +253,15 @@ impl<'f, 'h> Walk<'f, 'h> {
             Some(at) => self.judge(entry.from + at as u32, actor, must),
             None => must,
         };
-        if self.wants.monotonic_reads || self.wants.writes_follow_reads {
+        if (self.wants.monotonic_reads || self.wants.writes_follow_reads) && !(part.is_none() && seen.is_empty()) {
             let mut slot = std::mem::take(&mut self.read[actor]);
             if slot.epoch != self.epoch {
                 slot = Slot { epoch: self.epoch, seen };
-            } else if self.keep == Keep::Latest && part.is_some() && !self.overlapping[actor] && self.wants.monotonic_reads {
+            } else if self.keep == Keep::Latest
+                && part.is_some()
+                && !self.overlapping[actor]
+                && self.wants.monotonic_reads
+            {
                 // It followed everything read before; what it returned stands for all of that.
                 slot.seen = seen;
             } else {
@@ -296,7 +307,11 @@ impl<'f, 'h> Walk<'f, 'h> {
     }
 
     fn due_of_write(&self, write: u32) -> Seen {
-        if write != NONE && self.facts.sole(write) { self.get(&self.due[write as usize]).clone() } else { Seen::default() }
+        if write != NONE && self.facts.sole(write) {
+            self.get(&self.due[write as usize]).clone()
+        } else {
+            Seen::default()
+        }
     }
 
     fn due_of_beginning(&mut self, key: usize, length: u32) -> Seen {
@@ -305,7 +320,8 @@ impl<'f, 'h> Walk<'f, 'h> {
         let known = if epoch == self.epoch { known } else { 0 };
         let last = |upto: u32| list[..upto as usize].iter().rev().copied().find(|&write| write != NONE);
         if known < length {
-            let mut seen = last(known).map(|write| self.get(&self.due_upto[write as usize]).clone()).unwrap_or_default();
+            let mut seen =
+                last(known).map(|write| self.get(&self.due_upto[write as usize]).clone()).unwrap_or_default();
             for &write in &list[known as usize..length as usize] {
                 if write != NONE {
                     seen.join(&self.due_of_write(write));

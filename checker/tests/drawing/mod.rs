@@ -15,10 +15,14 @@
 //! `@n2` the node, `#1.7` a position, `~17` a timestamp, `.a:3` dots and `^a:2` what they cover. Rows `p0` and `p0/2` are two processes of
 //! one session.
 
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gainsay_checker::{Action, Atom, Event, Function, History, Kind, Meta, OpEvent, Process, Reading, Step, Steps, Version};
+use gainsay_checker::{
+    Action, Atom, Event, Function, History, Kind, Meta, OpEvent, Process, Reading, Step, Steps, Version,
+};
 
 /// A drawing: its history and the verdicts expected below it.
 pub struct Drawing {
@@ -40,8 +44,11 @@ pub fn draw(text: &str) -> Drawing {
             match (name, value) {
                 ("order", "real-time") => meta.order_is_real_time = true,
                 ("set-rule", rule) => meta.set_rule = serde_json::from_value(rule.into()).unwrap(),
-                ("users", list) => users
-                    .extend(list.split_whitespace().map(|pair| pair.split_once('=').unwrap()).map(|(a, b)| (a.into(), b.into()))),
+                ("users", list) => users.extend(
+                    list.split_whitespace()
+                        .map(|pair| pair.split_once('=').unwrap())
+                        .map(|(a, b)| (a.into(), b.into())),
+                ),
                 _ => panic!("what does {line:?} claim?"),
             }
             continue;

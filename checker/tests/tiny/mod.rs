@@ -2,7 +2,7 @@
 
 #![allow(dead_code)]
 
-use gainsay_checker::{Action, Atom, Event, Function, History, Kind, OpEvent, Process, Reading, Step};
+use gainsay_checker::{Action, Atom, Event, Function, History, Kind, OpEvent, Process, Reading, Step, Version};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -14,16 +14,30 @@ pub struct Tiny {
     pub to: u64,
     pub known: bool,
     pub what: What,
+    /// Its reported position, for writes.
+    pub rank: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    Write { key: usize, value: i64 },
-    Delete { key: usize },
-    Cas { key: usize, old: Option<i64>, new: i64 },
+    Write {
+        key: usize,
+        value: i64,
+    },
+    Delete {
+        key: usize,
+    },
+    Cas {
+        key: usize,
+        old: Option<i64>,
+        new: i64,
+    },
     /// Key and value, `None` for nil.
     Read(Vec<(usize, Option<i64>)>),
-    Append { key: usize, value: i64 },
+    Append {
+        key: usize,
+        value: i64,
+    },
     ReadList(Vec<(usize, Vec<i64>)>),
 }
 
@@ -69,6 +83,7 @@ pub fn history(ops: &[Tiny]) -> History {
         events.push((op.from, 0, event.clone()));
         event.kind = if op.known { Kind::Ok } else { Kind::Info };
         event.time = op.to;
+        event.version = op.rank.filter(|_| op.known).map(|rank| Version::Position(1, rank));
         events.push((op.to, 1, event));
     }
     events.sort_by_key(|(time, class, _)| (*time, *class));
@@ -88,10 +103,9 @@ pub fn times(rng: &mut ChaCha8Rng, count: usize, sessions: usize) -> Vec<Tiny> {
             let from = clock[session] + 1 + rng.random_range(0..3);
             let to = from + 1 + rng.random_range(0..4);
             clock[session] = to;
-            Tiny { session, from, to, known: true, what: What::Read(vec![]) }
+            Tiny { session, from, to, known: true, what: What::Read(vec![]), rank: None }
         })
         .collect();
     ops.sort_by_key(|op| op.from);
     ops
 }
-

@@ -1,20 +1,16 @@
 //! The thread between the TUN devices: read a packet, find its destination, apply the directed rule, write it.
 //!
-//! A rule is looked up in the thread's own copy; the shared one is read only when a counter says it changed, so a
-//! network without faults pays one atomic load a turn. Whoever changes rules waits until the thread has seen them:
-//! a cut is in force when the call that made it returns. Nothing turns while nothing is sent: the thread sleeps in
-//! `epoll_wait` until a packet, a due packet's timer or a change of rules wakes it.
+//! Nothing turns while nothing is sent: the thread sleeps until a packet, a held packet's time or a change of rules
+//! wakes it.
 
 mod queue;
-mod wait;
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -22,52 +18,38 @@ use rand_chacha::ChaCha8Rng;
 use super::netns::Side;
 use crate::Error;
 use crate::hosts::LinkRule;
+use crate::rulebook::Rulebook;
+use crate::wake::{self, Interest, Source, Waiter};
+pub(crate) use queue::transmission;
 use queue::{Held, Links};
-use wait::{Source, Waiter};
 
 /// How many packets of one device are read before the others have their turn.
 const BATCH: usize = 64;
 /// Room for the largest packet IPv4 has.
 const PACKET_ROOM: usize = 65_536;
-/// How long a change of rules waits for the thread to take it up.
-const CHANGE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The forwarding thread, and how to tell it of new rules.
 pub(super) struct Forwarder {
-    shared: Arc<Shared>,
+    shared: Arc<Rulebook>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Shared {
-    rules: Mutex<Vec<LinkRule>>,
-    /// Counts changes of `rules`.
-    version: AtomicU64,
-    /// The version the thread works by.
-    taken: Mutex<u64>,
-    taken_changed: Condvar,
-    stop: AtomicBool,
-    wake: OwnedFd,
 }
 
 impl Forwarder {
     /// Starts forwarding between `sides`, every link passing.
     pub(super) fn start(sides: &[Side], seed: u64) -> Result<Forwarder, Error> {
         let say = |error: io::Error| Error::new("starting the packet switch", error);
-        let shared = Arc::new(Shared {
-            rules: Mutex::new(vec![LinkRule::default(); sides.len() * sides.len()]),
-            version: AtomicU64::new(0),
-            taken: Mutex::new(0),
-            taken_changed: Condvar::new(),
-            stop: AtomicBool::new(false),
-            wake: wait::event().map_err(say)?,
-        });
+        let shared = Arc::new(Rulebook::new(sides.len()).map_err(say)?);
         let tuns = sides.iter().map(|side| side.tun.try_clone()).collect::<io::Result<Vec<_>>>().map_err(say)?;
         let mut hosts = [None; 256];
         for (index, side) in sides.iter().enumerate() {
             hosts[usize::from(side.address.octets()[3])] = Some(index as u16);
         }
+        let waiter = Waiter::new(&shared.wake).map_err(say)?;
+        for (index, tun) in tuns.iter().enumerate() {
+            waiter.change(tun, index as u64, Interest::NONE, Interest::READ).map_err(say)?;
+        }
         let mut turn = Turn {
-            waiter: Waiter::new(&tuns, &shared.wake).map_err(say)?,
+            waiter,
             links: Links::new(sides.len(), ChaCha8Rng::seed_from_u64(seed)),
             network: sides[0].address,
             version: 0,
@@ -82,42 +64,22 @@ impl Forwarder {
 
     /// Replaces all rules (row: from, column: to) and waits until they are in force.
     pub(super) fn set_rules(&self, rules: &[LinkRule]) -> Result<(), Error> {
-        let version = {
-            let mut current = lock(&self.shared.rules);
-            current.clear();
-            current.extend_from_slice(rules);
-            self.shared.version.fetch_add(1, Ordering::Release) + 1
-        };
-        wait::ring(&self.shared.wake);
-        let (taken, _) = self
-            .shared
-            .taken_changed
-            .wait_timeout_while(lock(&self.shared.taken), CHANGE_LIMIT, |taken| *taken < version)
-            .unwrap_or_else(PoisonError::into_inner);
-        if *taken < version {
-            return Err(Error::new("changing link rules", "the packet switch does not respond"));
-        }
-        Ok(())
+        self.shared.change(rules)
     }
 }
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        wait::ring(&self.shared.wake);
+        self.shared.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// What the thread owns.
 struct Turn {
-    shared: Arc<Shared>,
+    shared: Arc<Rulebook>,
     version: u64,
     tuns: Vec<OwnedFd>,
     /// Which side has an address, by its last byte.
@@ -130,32 +92,21 @@ struct Turn {
 
 impl Turn {
     fn run(&mut self) {
-        wait::sharpen_timers();
+        wake::sharpen_timers();
         let mut ready = Vec::new();
-        while !self.shared.stop.load(Ordering::Acquire) {
+        while !self.shared.is_stopped() {
             self.waiter.wait(self.links.next_due(), &mut ready);
-            if self.shared.version.load(Ordering::Acquire) != self.version {
-                self.take_rules();
-            }
+            let links = &mut self.links;
+            self.shared.take_newer(&mut self.version, |rules| links.set_rules(rules));
             for source in ready.drain(..) {
                 match source {
-                    Source::Side(side) => self.forward_from(side),
-                    Source::Wake => wait::clear(&self.shared.wake),
+                    Source::File(side) => self.forward_from(side as usize),
+                    Source::Wake => wake::clear(&self.shared.wake),
                     Source::Timer => self.waiter.clear_timer(),
                 }
             }
             self.deliver_due();
         }
-    }
-
-    fn take_rules(&mut self) {
-        {
-            let rules = lock(&self.shared.rules);
-            self.version = self.shared.version.load(Ordering::Acquire);
-            self.links.set_rules(&rules);
-        }
-        *lock(&self.shared.taken) = self.version;
-        self.shared.taken_changed.notify_all();
     }
 
     fn forward_from(&mut self, from: usize) {
@@ -202,9 +153,4 @@ fn read(fd: RawFd, buffer: &mut [u8]) -> Option<usize> {
 fn write(fd: RawFd, packet: &[u8]) {
     // SAFETY: the packet is as long as is said.
     unsafe { libc::write(fd, packet.as_ptr().cast(), packet.len()) };
-}
-
-/// A descriptor to wait on that the whole module names the same way.
-fn raw(file: &impl AsFd) -> RawFd {
-    file.as_fd().as_raw_fd()
 }

@@ -241,8 +241,7 @@ impl Walk<'_> {
         for (slot, open) in self.maybe.iter().enumerate() {
             let Some(open) = open.filter(|_| !bit(&config.maybe, slot)) else { continue };
             let twin = self.maybe.iter().enumerate().any(|(other, twin)| {
-                !bit(&config.maybe, other)
-                    && twin.is_some_and(|twin| twin.what == open.what && twin.step < open.step)
+                !bit(&config.maybe, other) && twin.is_some_and(|twin| twin.what == open.what && twin.step < open.step)
             });
             if let Some(value) = effect(open.what, config.value).filter(|&value| !twin && value != config.value) {
                 let mut config = Config { value, ..config.clone() };
@@ -370,7 +369,13 @@ fn explain(facts: &Facts, key: u32, op: u32, possible: &[u32], context: &[u32]) 
     let step = at.steps.iter().find(|step| step.key == facts.key_names[key as usize]).unwrap_or(&at.steps[0]);
     let what = match &step.action {
         crate::action::Action::Read(reading) => {
-            format!("{} read {name}{} at {} and got {}", who(at), from_node(at), seconds(at.completed), proof::got(reading.as_ref()))
+            format!(
+                "{} read {name}{} at {} and got {}",
+                who(at),
+                from_node(at),
+                seconds(at.completed),
+                proof::got(reading.as_ref())
+            )
         }
         action => format!("{} {} {}", who(at), did(action, &step.key), acknowledged(at)),
     };
@@ -384,7 +389,10 @@ fn explain(facts: &Facts, key: u32, op: u32, possible: &[u32], context: &[u32]) 
     let mut edges = Vec::new();
     for &other in context {
         let before = facts.history.ops[other as usize].completed < at.invoked;
-        parts.push(Part { op: other, role: if before { "had completed before it began" } else { "was under way at the same time" } });
+        parts.push(Part {
+            op: other,
+            role: if before { "had completed before it began" } else { "was under way at the same time" },
+        });
         if before {
             edges.push((other, op, "completed before the other began".to_string()));
         }

@@ -99,7 +99,11 @@ fn misfit(a: Zone, b: Zone) -> Misfit {
     // Located at the later of the two last invocations; the initial value cannot be what comes between.
     let swap = b.first_op != ALWAYS && (a.first_op == ALWAYS || a.last >= b.last);
     let (early, late) = if swap { (b, a) } else { (a, b) };
-    Misfit { time: late.last.saturating_sub(1), op: late.last_op, explain: Box::new(move |facts| explain(facts, early, late)) }
+    Misfit {
+        time: late.last.saturating_sub(1),
+        op: late.last_op,
+        explain: Box::new(move |facts| explain(facts, early, late)),
+    }
 }
 
 fn explain(facts: &Facts, early: Zone, late: Zone) -> Anomaly {
@@ -125,15 +129,26 @@ fn explain(facts: &Facts, early: Zone, late: Zone) -> Anomaly {
         Part { op: late.last_op, role: "operation that fits nowhere" },
         Part { op: early.first_op, role: "had completed before it began" },
     ];
-    let mut edges =
-        vec![(early.first_op, late.last_op, "completed before the other began, so its value must come first".to_string())];
+    let mut edges = vec![(
+        early.first_op,
+        late.last_op,
+        "completed before the other began, so its value must come first".to_string(),
+    )];
     if late.first_op == ALWAYS {
         text.push_str(": the initial value cannot come back");
     } else {
-        text.push_str(&format!("; and that value came only after the other: {} began after {}", tell(early.last_op), tell(late.first_op)));
+        text.push_str(&format!(
+            "; and that value came only after the other: {} began after {}",
+            tell(early.last_op),
+            tell(late.first_op)
+        ));
         parts.push(Part { op: early.last_op, role: "began after the other value was there" });
         parts.push(Part { op: late.first_op, role: "had completed before that" });
-        edges.push((late.first_op, early.last_op, "completed before the other began, so its value must come first".to_string()));
+        edges.push((
+            late.first_op,
+            early.last_op,
+            "completed before the other began, so its value must come first".to_string(),
+        ));
     }
     let text = format!("{}.", sentence(&text));
     let key = at.steps.first().map(|step| step.key.to_string());

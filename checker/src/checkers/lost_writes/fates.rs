@@ -99,14 +99,7 @@ fn elements(facts: &Facts, key: usize) -> bool {
     matches!(facts.keys[key].kind, Kind::List | Kind::Set)
 }
 
-fn fate(
-    facts: &Facts,
-    key: usize,
-    write: u32,
-    finals: &[Final],
-    nodes: &[Arc<str>],
-    holders: usize,
-) -> Fate {
+fn fate(facts: &Facts, key: usize, write: u32, finals: &[Final], nodes: &[Arc<str>], holders: usize) -> Fate {
     if holders == finals.len() {
         return Fate::Present;
     }

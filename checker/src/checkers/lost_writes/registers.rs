@@ -27,16 +27,13 @@ pub(super) fn fate(
         .filter(|last| if siblings { !covered(facts, key, write, last) } else { over_before(facts, key, write, last) })
         .collect();
     if holders > 0 {
-        let lacking = gone.first().or_else(|| None).map(|last| nodes[last.node].clone());
+        let lacking = gone.first().map(|last| nodes[last.node].clone());
         let other = finals.iter().find(|last| !last.holds(facts, write)).map(|last| nodes[last.node].clone());
         return lacking.or(other).map_or(Fate::Present, Fate::OnSome);
     }
     let deleted = || finals.iter().all(|last| last.part.shown == Shown::Nil);
     match gone.first() {
-        Some(last) if gone.len() < finals.len() => {
-            let _ = last;
-            Fate::Lost("lost-on-some-replicas")
-        }
+        Some(_) if gone.len() < finals.len() => Fate::Lost("lost-on-some-replicas"),
         Some(last) if !siblings && last.part.shown != Shown::Nil => Fate::Lost("rolled-back"),
         Some(_) => Fate::Lost(kind_of_loss(facts, key, write).0),
         None if deleted() => Fate::Removed,

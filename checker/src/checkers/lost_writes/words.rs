@@ -21,11 +21,17 @@ pub(super) fn explain(facts: &Facts, loss: &Loss) -> Anomaly {
     let end = format!("the final read of {key}{} at {} got {shown}", from_node(last), seconds(last.completed));
     let (rest, role, why) = match loss.name {
         "never-visible" => (format!("no read ever showed it, and {end}"), "final read", "should show it"),
-        "visible-then-lost" => (format!("{}it is gone: {end}", seen(facts, loss)), "final read", "should still show it"),
-        "lost-on-some-replicas" => (format!("not every replica has it: {end}"), "final read of a replica without it", "should show it"),
-        "rolled-back" => {
-            (format!("{end}, which had been written before this write was even sent"), "final read", "should show this write or a later one")
+        "visible-then-lost" => {
+            (format!("{}it is gone: {end}", seen(facts, loss)), "final read", "should still show it")
         }
+        "lost-on-some-replicas" => {
+            (format!("not every replica has it: {end}"), "final read of a replica without it", "should show it")
+        }
+        "rolled-back" => (
+            format!("{end}, which had been written before this write was even sent"),
+            "final read",
+            "should show this write or a later one",
+        ),
         "resurrected" => (format!("it came back: {end}"), "final read", "should not show it any more"),
         "duplicated" => (format!("it was counted twice at {}", seconds(last.completed)), "read", "counts it twice"),
         _ => (

@@ -151,9 +151,11 @@ impl Builder<'_, '_> {
     /// A read sees nothing that is sent after it completed.
     fn later(&mut self) {
         let facts = self.facts;
-        let done = facts.reads.iter().enumerate().map(|(id, read)| {
-            (facts.history.ops[read.op as usize].completed, read_node(facts, id as u32))
-        });
+        let done = facts
+            .reads
+            .iter()
+            .enumerate()
+            .map(|(id, read)| (facts.history.ops[read.op as usize].completed, read_node(facts, id as u32)));
         let upto = self.moments(done.collect(), LATER);
         for (id, write) in facts.writes.iter().enumerate().filter(|(_, write)| write.outcome != Outcome::Fail) {
             if let Some(moment) = upto(write.invoked) {
@@ -178,7 +180,8 @@ impl Builder<'_, '_> {
         let node = self.node();
         for &write in &self.facts.keys[key].writes {
             let entry = &self.facts.writes[write as usize];
-            let shown = seen[entry.stands as usize] || self.facts.writers(entry.stands).any(|other| seen[other as usize]);
+            let shown =
+                seen[entry.stands as usize] || self.facts.writers(entry.stands).any(|other| seen[other as usize]);
             if entry.acked != u64::MAX && !shown {
                 self.arrow(node, write, UNSEEN);
             }
@@ -196,7 +199,8 @@ impl Builder<'_, '_> {
         }
         let never = self.never_seen(key, seen);
         if entry.scattered {
-            let others = entry.parts.iter().flat_map(|&part| facts.shown_by(&facts.parts[part as usize]).iter().copied());
+            let others =
+                entry.parts.iter().flat_map(|&part| facts.shown_by(&facts.parts[part as usize]).iter().copied());
             shown.extend(others.filter(|&write| write != NONE));
             shown.sort_unstable();
             shown.dedup();
@@ -208,7 +212,8 @@ impl Builder<'_, '_> {
             match part.shown {
                 Shown::Skip => continue,
                 Shown::Prefix(length) if !entry.scattered => {
-                    let after = entry.longest[length as usize..].iter().find(|&&write| write != NONE && seen[write as usize]);
+                    let after =
+                        entry.longest[length as usize..].iter().find(|&&write| write != NONE && seen[write as usize]);
                     if let Some(&after) = after {
                         self.arrow(read, after, UNSEEN);
                     }
@@ -299,7 +304,8 @@ impl Builder<'_, '_> {
         let facts = self.facts;
         let entry = &facts.keys[key];
         let live: Vec<u32> = entry.writes.iter().copied().filter(|&write| happened(facts, write, seen)).collect();
-        let mut ranked: Vec<u32> = live.iter().copied().filter(|&write| facts.writes[write as usize].rank.is_some()).collect();
+        let mut ranked: Vec<u32> =
+            live.iter().copied().filter(|&write| facts.writes[write as usize].rank.is_some()).collect();
         if entry.order != Order::Reported {
             ranked.clear();
         }

@@ -61,7 +61,8 @@ pub(super) fn explain(facts: &Facts, name: &str, circle: &[Arrow], time: u64) ->
     }
     told.dedup();
     told.truncate(5);
-    let text = format!("{}: in no single order of all writes has every read seen a beginning.", sentence(&told.join("; ")));
+    let text =
+        format!("{}: in no single order of all writes has every read seen a beginning.", sentence(&told.join("; ")));
     proof::anomaly(facts.history, name, text, None, &parts, &edges, time)
 }
 

@@ -94,6 +94,7 @@ fn arrow(from: u32, to: u32, tag: u32) -> Arrow {
 /// before something is written.
 pub(super) fn through_writes(facts: &Facts, wants: Wants, actors: Actors) -> Vec<Arrow> {
     let mut arrows = Vec::new();
+    let mut timed: Vec<u32> = Vec::new();
     let mut helpers = Helpers { next: u32::MAX - 1 };
     for (at, key) in facts.keys.iter().enumerate() {
         match key.kind {
@@ -106,10 +107,16 @@ pub(super) fn through_writes(facts: &Facts, wants: Wants, actors: Actors) -> Vec
                     .copied()
                     .filter(|&write| facts.writes[write as usize].outcome != Outcome::Fail)
                     .collect();
-                order_of(facts, at, &live, &mut arrows, &mut helpers);
+                if key.order == Order::RealTime {
+                    timed.extend(live);
+                } else {
+                    order_of(facts, at, &live, &mut arrows, &mut helpers);
+                }
             }
         }
     }
+    // Real time orders the writes of different keys too.
+    real_time(facts, &timed, &mut arrows, &mut helpers);
     seen_before(facts, wants, actors, &mut arrows, &mut helpers);
     arrows
 }

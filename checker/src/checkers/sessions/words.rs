@@ -44,8 +44,12 @@ impl Telling<'_, '_> {
         let read = &facts.history.ops[part.op as usize];
         let seen = got(facts.reading(part));
         let key = key_name(facts, part.key);
-        let finish =
-            format!("at {} {} read {key}{} and got {seen}", seconds(read.completed), self.again(&chain, part.op), from_node(read));
+        let finish = format!(
+            "at {} {} read {key}{} and got {seen}",
+            seconds(read.completed),
+            self.again(&chain, part.op),
+            from_node(read)
+        );
         let story = self.story(&chain, lack.missing);
         let older = match part.shown {
             Shown::One(_) => ", which is older",
@@ -151,7 +155,10 @@ impl Telling<'_, '_> {
     }
 
     fn shows(&self, read: u32, write: u32) -> bool {
-        self.facts.parts_of(&self.facts.reads[read as usize]).iter().any(|part| self.facts.shown_by(part).contains(&write))
+        self.facts
+            .parts_of(&self.facts.reads[read as usize])
+            .iter()
+            .any(|part| self.facts.shown_by(part).contains(&write))
     }
 
     fn must(&self) -> String {
@@ -246,7 +253,12 @@ impl Telling<'_, '_> {
             let read = &facts.history.ops[part.op as usize];
             parts.push(Part { op: part.op, role: "earlier read" });
             let (key, seen) = (key_name(facts, part.key), got(facts.reading(part)));
-            told.push(format!("at {} {} read {key}{} and got {seen}", seconds(read.completed), who(read), from_node(read)));
+            told.push(format!(
+                "at {} {} read {key}{} and got {seen}",
+                seconds(read.completed),
+                who(read),
+                from_node(read)
+            ));
         } else if op(arrow.to) != NONE {
             told.push(format!("{} {}", self.wrote(arrow.to), why_short(arrow.tag)));
         }

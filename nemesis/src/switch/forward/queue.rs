@@ -15,8 +15,8 @@ use crate::hosts::LinkRule;
 
 /// How much longer a reordered packet takes.
 const REORDER_HOLD: Duration = Duration::from_millis(5);
-/// How far a slow link's queue may reach before it drops: half a second is what home routers have.
-const RATE_QUEUE: Duration = Duration::from_millis(500);
+/// How far a slow link's queue may reach before it drops. Packets are large here, and a queue of few would starve TCP.
+const RATE_QUEUE: Duration = Duration::from_secs(1);
 /// How many bytes all links together may hold.
 const HELD_LIMIT: usize = 256 << 20;
 /// Bytes of an IPv4 header without options: damaged there, a packet would not even be delivered.
@@ -259,7 +259,7 @@ mod tests {
         let out = sent(&mut links, 100, Instant::now());
         assert_eq!(out[0].0, Duration::from_millis(100));
         assert_eq!(out[1].0, Duration::from_millis(200));
-        assert_eq!(out.len(), 6);
+        assert_eq!(out.len(), 11);
     }
 
     #[test]

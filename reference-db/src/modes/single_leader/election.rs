@@ -18,6 +18,8 @@ use crate::store::{Entry, Store, StoreError};
 
 /// How long a trial waits for all but one before a majority will do.
 const TRIAL: Duration = Duration::from_millis(60);
+/// How often the founder of a cluster asks those that are still being started.
+const FOUNDING: Duration = Duration::from_millis(15);
 /// How long an operator's request to lead may take.
 const PROMOTION_LIMIT: Duration = Duration::from_secs(5);
 /// With fencing off a leader yields only when one of a higher term has been in touch with it for so many time-outs: the time that whoever
@@ -151,8 +153,13 @@ impl Node {
 
     fn give_up(&mut self, now: Duration) {
         self.role = Role::Follower;
-        let patience = self.patience();
-        self.election_due = now + patience / 2;
+        let patience = if self.founds() { FOUNDING } else { self.patience() / 2 };
+        self.election_due = now + patience;
+    }
+
+    /// Whether this node is to found the cluster: nobody has led yet, and the others are still being started.
+    fn founds(&self) -> bool {
+        self.term == 0 && self.me.nodes.first() == Some(&self.me.name)
     }
 
     /// Decides whether enough has been heard.
@@ -169,7 +176,7 @@ impl Node {
             self.give_up(now);
         } else if enough && granted >= self.majority() {
             if trial { self.canvass(store, now, false, force, out)? } else { self.decide(store, now, out)? }
-        } else if waited >= patience * 2 {
+        } else if waited >= patience * 2 || (self.founds() && waited >= FOUNDING) {
             self.give_up(now);
         }
         Ok(())
@@ -214,6 +221,8 @@ impl Node {
         self.role = Role::Leader(Leading::new(&others, entry.index, now));
         self.leader = Some(self.me.name.clone());
         self.incoming = None;
+        self.suspect = false;
+        store.set_meta("led", &self.term.to_string())?;
         self.write(store, entry)?;
         if let Some((ticket, _)) = self.promotion.take() {
             out.push(Output::Reply(ticket, Ok(self.empty_reply())));

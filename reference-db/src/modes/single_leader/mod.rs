@@ -6,7 +6,8 @@
 //!
 //! **Acknowledgement.** A position is *committed* once enough disks have it: the leader's alone (`async`), one named follower's too (`semi-sync`;
 //! another takes its place when it lags for [`SYNC_PATIENCE`]), or every follower's (`sync`). A write is acknowledged when its position is
-//! committed, and a leader answers a read only then too: a value that only the leader has may vanish with it.
+//! committed, and a leader answers a read only then too: a value that only the leader has may vanish with it. For the same reason a node that led
+//! answers no read until a later leader has confirmed or taken back its newest entries.
 //!
 //! **Failover** ([`election`]). A node that has not heard its leader for the time-out canvasses the others. Whoever grants adopts the new term
 //! first, and from then on refuses the old leader (fencing): what it reported is final. The candidate waits until all but one have answered, or until
@@ -180,6 +181,8 @@ pub struct Node {
     incoming: Option<Incoming>,
     /// An operator's request to lead that is not answered yet.
     promotion: Option<(Ticket, Duration)>,
+    /// This node led and was deposed or restarted: its newest entries may be known to nobody else, and no leader has confirmed them since.
+    suspect: bool,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
 }
@@ -187,9 +190,7 @@ pub struct Node {
 impl Node {
     /// The node as its store left it.
     pub fn recover(policy: SingleLeader, me: Identity, store: &mut Store, now: Duration) -> Result<Node, StoreError> {
-        let number = |name: &str| -> Result<u64, StoreError> {
-            Ok(store.meta(name)?.and_then(|text| text.parse().ok()).unwrap_or(0))
-        };
+        let number = |name: &str| number_of(store, name);
         let (term, snapshot) = (number("term")?, (number("snapshot-term")?, number("snapshot-index")?));
         let voted = store.meta("vote")?.filter(|name| !name.is_empty());
         let oldest = store.oldest()?.unwrap_or(snapshot.1 + 1);
@@ -213,8 +214,10 @@ impl Node {
             incoming: None,
             promotion: None,
             rival_since: None,
+            suspect: false,
         };
         node.reload(store)?;
+        node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
         node.election_due = now + node.first_patience();
         Ok(node)
     }
@@ -314,6 +317,7 @@ impl Node {
     fn step_down(&mut self, now: Duration, why: &str, out: &mut Vec<Output>) {
         if let Role::Leader(leading) = std::mem::replace(&mut self.role, Role::Follower) {
             out.push(Output::Say(format!("no longer leader of term {}: {why}", self.term)));
+            self.suspect = true;
             for pending in leading.pending {
                 out.push(Output::Reply(pending.ticket, Err(pending.abandoned())));
             }
@@ -328,6 +332,11 @@ impl Node {
     fn send(&self, to: &str, message: Message) -> Output {
         Output::Send(to.to_string(), crate::mode::Message::Leader(message))
     }
+}
+
+/// A number among the small things; 0 where there is none.
+fn number_of(store: &Store, name: &str) -> Result<u64, StoreError> {
+    Ok(store.meta(name)?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// A request at the leader that waits until a position is committed.

@@ -140,6 +140,7 @@ impl Node {
             self.accept(store, entry, out)?;
         }
         self.committed = self.committed.max(batch.committed.min(matching));
+        self.suspect &= matching < self.last.1;
         out.push(self.send(from, Message::Appended { term: self.term, matching, sent: batch.sent }));
         Ok(())
     }
@@ -244,6 +245,7 @@ impl Node {
         self.last = last;
         self.oldest = last.1 + 1;
         self.cache.clear();
+        self.suspect = false;
         self.heard = now;
         out.push(self.send(from, Message::Appended { term: self.term, matching: last.1, sent: Duration::ZERO }));
         Ok(())

@@ -39,6 +39,10 @@ impl Node {
             out.push(Output::Reply(ticket, Err(refusal)));
             return Ok(());
         }
+        if self.suspect && !self.is_leader() {
+            out.push(Output::Reply(ticket, Err(behind(&self.me.name))));
+            return Ok(());
+        }
         match request.token.map_or(Token::Reached, |token| self.token(token)) {
             Token::Reached => {}
             Token::Discarded => {

@@ -1,69 +1,101 @@
-//! Sleeping until something is to be done: an epoll of devices, a timer for held packets, an event for new rules.
+//! Sleeping until something is to be done: an epoll of files, a timer for what is held, an event for new rules.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::raw;
-
 /// How many events one wait returns.
 const EVENTS: usize = 64;
-/// The event numbers that are no side's.
+/// The event numbers that are no file's.
 const WAKE: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 
 /// What is to be looked at.
-pub(super) enum Source {
-    /// A side has sent.
-    Side(usize),
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// The file of this number can be read or written, or is broken.
+    File(u64),
     /// Somebody rang.
     Wake,
-    /// A held packet is due.
+    /// What was held is due.
     Timer,
 }
 
-/// An epoll with a timer that is set only when the next due packet changes.
-pub(super) struct Waiter {
+/// What to wait for at a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Interest {
+    /// That it can be read.
+    pub(crate) read: bool,
+    /// That it can be written.
+    pub(crate) write: bool,
+}
+
+impl Interest {
+    /// To read alone.
+    pub(crate) const READ: Interest = Interest { read: true, write: false };
+    /// Nothing: the file is not even watched for errors, which would wake the thread for ever.
+    pub(crate) const NONE: Interest = Interest { read: false, write: false };
+
+    fn bits(self) -> u32 {
+        let read = if self.read { libc::EPOLLIN } else { 0 };
+        let write = if self.write { libc::EPOLLOUT } else { 0 };
+        (read | write) as u32
+    }
+}
+
+/// An epoll with a timer that is set only when what is due next changes.
+pub(crate) struct Waiter {
     epoll: OwnedFd,
     timer: OwnedFd,
     set_for: Option<Instant>,
 }
 
 impl Waiter {
-    pub(super) fn new(sides: &[OwnedFd], wake: &OwnedFd) -> io::Result<Waiter> {
+    /// Waits for `wake` and the timer.
+    pub(crate) fn new(wake: &OwnedFd) -> io::Result<Waiter> {
         // SAFETY: plain values; the descriptors are owned by nobody else.
         let epoll = unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }?;
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: as above.
         let timer = unsafe { owned(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) }?;
         let waiter = Waiter { epoll, timer, set_for: None };
-        for (index, side) in sides.iter().enumerate() {
-            waiter.add(side, index as u64)?;
-        }
-        waiter.add(wake, WAKE)?;
-        waiter.add(&waiter.timer, TIMER)?;
+        waiter.control(libc::EPOLL_CTL_ADD, wake.as_raw_fd(), Interest::READ, WAKE)?;
+        waiter.control(libc::EPOLL_CTL_ADD, waiter.timer.as_raw_fd(), Interest::READ, TIMER)?;
         Ok(waiter)
     }
 
-    fn add(&self, file: &OwnedFd, number: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: number };
+    /// Changes what is waited for at `file` from `before` to `now`.
+    pub(crate) fn change(&self, file: &impl AsRawFd, number: u64, before: Interest, now: Interest) -> io::Result<()> {
+        let operation = match (before, now) {
+            (before, now) if before == now => return Ok(()),
+            (Interest::NONE, _) => libc::EPOLL_CTL_ADD,
+            (_, Interest::NONE) => libc::EPOLL_CTL_DEL,
+            _ => libc::EPOLL_CTL_MOD,
+        };
+        self.control(operation, file.as_raw_fd(), now, number)
+    }
+
+    fn control(&self, operation: i32, fd: i32, interest: Interest, number: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: interest.bits(), u64: number };
         // SAFETY: the event outlives the call.
-        let done = unsafe { libc::epoll_ctl(raw(&self.epoll), libc::EPOLL_CTL_ADD, raw(file), &raw mut event) };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        match unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     /// Waits for an event, or until `due`.
-    pub(super) fn wait(&mut self, due: Option<Instant>, ready: &mut Vec<Source>) {
+    pub(crate) fn wait(&mut self, due: Option<Instant>, ready: &mut Vec<Source>) {
         if due != self.set_for {
             self.set_timer(due);
         }
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
         // SAFETY: room for as many events as is said.
-        let count = unsafe { libc::epoll_wait(raw(&self.epoll), events.as_mut_ptr(), EVENTS as i32, -1) };
+        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), EVENTS as i32, -1) };
         ready.extend(events.iter().take(count.max(0) as usize).map(|event| match event.u64 {
             WAKE => Source::Wake,
             TIMER => Source::Timer,
-            side => Source::Side(side as usize),
+            file => Source::File(file),
         }));
     }
 
@@ -79,38 +111,38 @@ impl Waiter {
             },
         };
         // SAFETY: the setting outlives the call.
-        unsafe { libc::timerfd_settime(raw(&self.timer), 0, &raw const setting, std::ptr::null_mut()) };
+        unsafe { libc::timerfd_settime(self.timer.as_raw_fd(), 0, &raw const setting, std::ptr::null_mut()) };
         self.set_for = due;
     }
 
     /// The timer has run out: it must be set anew whatever is due next.
-    pub(super) fn clear_timer(&mut self) {
+    pub(crate) fn clear_timer(&mut self) {
         clear(&self.timer);
         self.set_for = None;
     }
 }
 
 /// Held packets leave within microseconds of their time: the default slack of a thread is 50.
-pub(super) fn sharpen_timers() {
+pub(crate) fn sharpen_timers() {
     // SAFETY: plain values.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0) };
 }
 
 /// An event to ring.
-pub(super) fn event() -> io::Result<OwnedFd> {
+pub(crate) fn event() -> io::Result<OwnedFd> {
     // SAFETY: plain values; the descriptor is owned by nobody else.
     unsafe { owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }
 }
 
 /// Wakes whoever waits for `event`.
-pub(super) fn ring(event: &OwnedFd) {
+pub(crate) fn ring(event: &OwnedFd) {
     let one = 1_u64.to_ne_bytes();
     // SAFETY: eight bytes, as an event takes.
     unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
 }
 
 /// Takes back what made an event or a timer readable.
-pub(super) fn clear(event: &OwnedFd) {
+pub(crate) fn clear(event: &OwnedFd) {
     let mut count = [0_u8; 8];
     // SAFETY: eight bytes of room, as an event and a timer give.
     unsafe { libc::read(event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };

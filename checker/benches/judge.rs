@@ -1,0 +1,71 @@
+//! How long the checkers take on healthy histories of the shape of a default run.
+
+#[path = "../tests/healthy/mod.rs"]
+mod healthy;
+
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use gainsay_checker::checkers::CHECKERS;
+use gainsay_checker::{Budget, Case, History, json};
+use healthy::{Holds, Positions, Shape};
+
+const JUDGED: &[&str] = &[
+    "lost-writes",
+    "read-your-writes",
+    "monotonic-reads",
+    "monotonic-writes",
+    "writes-follow-reads",
+    "consistent-prefix",
+    "convergence",
+    "linearizable",
+];
+
+fn checkers(c: &mut Criterion) {
+    for (holds, positions) in [
+        (Holds::Registers, Positions::Reported),
+        (Holds::Registers, Positions::Hidden),
+        (Holds::CasRegisters, Positions::Hidden),
+        (Holds::Lists, Positions::Hidden),
+    ] {
+        for ops in [100_000, 1_000_000] {
+            if ops > 100_000 && (holds == Holds::Lists || positions == Positions::Hidden) {
+                continue;
+            }
+            let shape = Shape { positions, ..Shape::of(ops, holds) };
+            let history = healthy::history(shape, 1);
+            let name = format!("{holds:?}, positions {positions:?}, {ops} operations");
+            let mut group = c.benchmark_group(name.clone());
+            group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(2));
+            group.throughput(Throughput::Elements(ops as u64));
+            let started = Instant::now();
+            let case = Case::new(&history);
+            println!("{name}: the case took {:?}", started.elapsed());
+            for entry in CHECKERS.iter().filter(|entry| JUDGED.contains(&entry.name)) {
+                group.bench_function(BenchmarkId::from_parameter(entry.name), |b| {
+                    let checker = (entry.build)();
+                    b.iter(|| checker.check(&case, &Budget::default()));
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+fn reading(c: &mut Criterion) {
+    for holds in [Holds::Registers, Holds::Lists] {
+        let mut text = Vec::new();
+        for event in healthy::events(Shape::of(100_000, holds), 1) {
+            json::write_event(&mut text, &event);
+        }
+        let mut group = c.benchmark_group(format!("reading {holds:?}, {} MB", text.len() / 1_000_000));
+        group.sample_size(10).measurement_time(Duration::from_secs(2)).throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function("history", |b| {
+            b.iter(|| History::read_json(text.as_slice()).map(|history| history.ops.len()))
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, checkers, reading);
+criterion_main!(benches);
