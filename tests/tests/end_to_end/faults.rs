@@ -23,7 +23,7 @@ fn sabotaged(kind: &str) {
     assert!(!effects.is_empty() && effects.iter().all(|(of, how)| of == kind && how == "no-effect"), "{effects:?}");
     assert_eq!(verdict.result(), "vacuous");
     // That reads show only what was written needs no fault to be worth something.
-    let mut promised = verdict.asked().into_iter().filter(|(guarantee, _)| guarantee != "explainable");
+    let promised = verdict.asked().into_iter().filter(|(guarantee, _)| guarantee != "explainable");
     assert!(promised.map(|(_, found)| found).all(|found| found == "vacuous"), "{:?}", verdict.asked());
 }
 
