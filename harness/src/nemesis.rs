@@ -1,5 +1,6 @@
 //! The nemesis of a run: a thread that carries out the schedule, and the notes that it leaves in the history.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
@@ -65,12 +66,19 @@ impl Harm {
     }
 }
 
+/// The schedule in a file, for these nodes.
+pub fn read_schedule(path: &Path, nodes: &[String]) -> anyhow::Result<Schedule> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading the schedule {}", path.display()))?;
+    let schedule = Schedule::from_json(&text).with_context(|| format!("in {}", path.display()))?;
+    schedule.check_nodes(nodes).with_context(|| format!("in {}", path.display()))?;
+    Ok(schedule)
+}
+
 /// The schedule to carry out: a file's, or a fresh plan.
 fn schedule(plan: &Plan) -> anyhow::Result<Schedule> {
     let config = &plan.config;
     if let Some(path) = &config.schedule {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading the schedule {}", path.display()))?;
-        return Schedule::from_json(&text).with_context(|| format!("in the schedule {}", path.display()));
+        return read_schedule(path, &config.nodes);
     }
     Ok(engine::plan(&Planning {
         kinds: config.nemesis.clone(),

@@ -87,9 +87,9 @@ impl RunDir {
     }
 
     fn link_latest(&self, store: &Path) -> anyhow::Result<()> {
-        let partial = store.join(format!(".latest-{}", std::process::id()));
-        let _ = fs::remove_file(&partial);
         let name = self.path.file_name().context("a run directory has a name")?;
+        // Not by the process number: in PID namespaces of their own, two runs have the same one.
+        let partial = store.join(format!(".latest-{}", name.display()));
         std::os::unix::fs::symlink(name, &partial)
             .and_then(|()| fs::rename(&partial, store.join("latest")))
             .with_context(|| format!("linking {}", store.join("latest").display()))

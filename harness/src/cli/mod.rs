@@ -115,7 +115,7 @@ const OVERVIEW: &str = "\
 gainsay finds out which consistency guarantees a replicated database keeps while it is harmed.
 
   gainsay demo                         a mode that breaks beside one that holds, in under a minute
-  gainsay run                          the reference database, 30 s of load and faults, a verdict, a report
+  gainsay run                          30 s of load and faults on the reference database, a verdict
   gainsay run --ack async --reads any  another mode; `gainsay list` shows what there is
   gainsay run --db exec --start CMD --client CMD
                                        your own database

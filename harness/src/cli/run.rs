@@ -246,6 +246,9 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
     anyhow::ensure!(args.load.time_limit >= Duration::from_millis(500), usage("--time-limit: at least 500ms"));
     let (guarantees, not_exercised) = asked(args, workload, &*database)?;
     let node_names = args.load.nodes.0.clone();
+    if let Some(path) = &args.faults.schedule {
+        crate::nemesis::read_schedule(path, &node_names).map_err(|error| usage(format!("--schedule: {error:#}")))?;
+    }
     let config = RunConfig {
         database: args.db.clone(),
         label: database.label(),
@@ -307,10 +310,10 @@ fn database(args: &RunArgs) -> anyhow::Result<Arc<dyn Database>> {
                 .ok_or_else(|| usage("--db exec needs --client CMD: a program that speaks JSON lines"))?;
             Arc::new(Exec::new(
                 args.exec.start.clone(),
-                client,
+                &client,
                 args.exec.ports.clone(),
                 abilities(&args.exec.without)?,
-            ))
+            )?)
         }
         _ => Arc::new(RefDb::new(&args.mode, args.load.nodes.0.len())?),
     })

@@ -1,6 +1,7 @@
 //! Any database, through a program that speaks JSON lines.
 //!
-//! `--start CMD` starts a node, `--client CMD` a client; both are given to `sh`. In `CMD` these are replaced: `{name}`, `{ip}`
+//! `--start CMD` starts a node, `--client CMD` a client; how `CMD` is split into words is said in `command`. A node starts in its
+//! directory, a client where the harness stands. In the start command these are replaced: `{name}`, `{ip}`
 //! (where the node is to listen), `{dir}` (a directory of its own), `{nodes}` (`n1=ADDRESS,…`) and `{peers:PORT}`
 //! (`n2=ADDRESS:PORT,…`, the node itself left out). The same is in the environment: `GAINSAY_NAME`, `GAINSAY_IP`, `GAINSAY_DIR`,
 //! `GAINSAY_NODES`; a client gets `GAINSAY_NODES`, `GAINSAY_PORT` and `GAINSAY_NODE`, the node it should prefer.
@@ -13,11 +14,14 @@
 //! ```
 //!
 //! Three more it may be asked, each with `"node"`: `{"f":"health"}` (answer ok once the node serves), `{"f":"status"}` (ok with
-//! `role`, `term`, `position`, where it knows) and a `read` with `"final":true`, which must show what that very node holds.
-//! A client that does not answer in time is killed and started again, since its next answer could not be told apart.
+//! `role`, `term`, `position`, where it knows; replicas count as settled once all are at the same position) and a `read` with `"final":true`, which must show what that very node holds.
+//! A client that does not answer in time, ends, or answers what cannot be understood is killed and started again, since its next
+//! answer could not be told apart; the operation's outcome is unknown then, never a failure.
 
+mod command;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -28,7 +32,11 @@ use serde_json::{Value, json};
 use smallvec::smallvec;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
 
+use command::{Words, words};
+
+use crate::cli::options::usage;
 use crate::database::{Answer, Client, Completion, Database, Held, NodePlace, NodeStatus, Program, REQUEST_TIMEOUT};
 
 /// How long a program may take for one of the final reads, or to answer for the first time (an interpreter has to start).
@@ -37,16 +45,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A database that the harness did not write.
 pub struct Exec {
     start: Option<String>,
-    client: String,
+    client: Words,
     ports: Vec<u16>,
     can: Capabilities,
     nodes: OnceLock<Vec<(String, IpAddr)>>,
+    /// One client for each node, for questions about that node.
+    askers: OnceLock<HashMap<String, Mutex<Connection>>>,
 }
 
 impl Exec {
     /// A database whose nodes are started by `start` (`None`: they run already) and reached through `client`.
-    pub fn new(start: Option<String>, client: String, ports: Vec<u16>, can: Capabilities) -> Self {
-        Exec { start, client, ports, can, nodes: OnceLock::new() }
+    ///
+    /// # Errors
+    /// Where a command cannot be split into words.
+    pub fn new(start: Option<String>, client: &str, ports: Vec<u16>, can: Capabilities) -> anyhow::Result<Self> {
+        let client = words(client, str::to_string).map_err(|why| usage(format!("--client: {why}")))?;
+        if let Some(start) = &start {
+            words(start, str::to_string).map_err(|why| usage(format!("--start: {why}")))?;
+        }
+        Ok(Exec { start, client, ports, can, nodes: OnceLock::new(), askers: OnceLock::new() })
     }
 
     fn nodes(&self) -> &[(String, IpAddr)] {
@@ -65,67 +82,71 @@ impl Exec {
     }
 
     async fn ask(&self, node: &str, f: &str) -> Result<Value, String> {
-        let mut connection = self.connection(Some(node));
+        let asker = self.askers.get().and_then(|askers| askers.get(node));
+        let mut connection = asker.ok_or_else(|| format!("{node} is not known"))?.lock().await;
         connection.exchange(&json!({"type": "invoke", "f": f, "value": null, "node": node}).to_string(), PATIENCE).await
     }
 }
 
-/// One running client program.
+/// A client program, started when it is first needed.
 struct Connection {
-    command: String,
+    command: Words,
     nodes: String,
     port: u16,
     node: Option<String>,
-    running: Option<(Child, ChildStdin, Lines<BufReader<ChildStdout>>)>,
+    running: Option<Running>,
+}
+
+/// One running client program; dropping it kills it.
+struct Running {
+    _child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    async fn exchange(&mut self, line: &str) -> Result<Value, String> {
+        let gone = |error: std::io::Error| format!("the client is gone: {error}");
+        self.input.write_all(format!("{line}\n").as_bytes()).await.map_err(gone)?;
+        match self.output.next_line().await.map_err(gone)? {
+            Some(answer) => serde_json::from_str(&answer).map_err(|error| format!("{answer:?} is no JSON: {error}")),
+            None => Err("the client ended without an answer".to_string()),
+        }
+    }
 }
 
 impl Connection {
-    fn start(&mut self) -> Result<(), String> {
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("exec {}", self.command)).env("GAINSAY_NODES", &self.nodes);
+    fn start(&self) -> Result<Running, String> {
+        let program = self.command.program.display();
+        let mut command = Command::new(&self.command.program);
         command
+            .args(&self.command.args)
+            .env("GAINSAY_NODES", &self.nodes)
             .env("GAINSAY_PORT", self.port.to_string())
-            .env("GAINSAY_NODE", self.node.as_deref().unwrap_or_default());
-        command
+            .env("GAINSAY_NODE", self.node.as_deref().unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .process_group(0);
-        let mut child = command.spawn().map_err(|error| format!("starting {:?}: {error}", self.command))?;
+        let mut child = command.spawn().map_err(|error| format!("starting {program}: {error}"))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(format!("{:?} has no standard input and output", self.command));
+            return Err(format!("{program} has no standard input and output"));
         };
-        self.running = Some((child, input, BufReader::new(output).lines()));
-        Ok(())
+        Ok(Running { _child: child, input, output: BufReader::new(output).lines() })
     }
 
-    /// Sends one line and waits for the next. Any failure ends the program; the next call starts it again.
+    /// Sends one line and waits for the next. Any failure ends the program, and so does a caller who gives up waiting, since the
+    /// answer would be taken for that of the next question; the next call starts it again.
     async fn exchange(&mut self, line: &str, limit: Duration) -> Result<Value, String> {
-        let limit = if self.running.is_none() { limit + PATIENCE } else { limit };
-        if self.running.is_none() {
-            self.start()?;
-        }
-        let Some((_, input, output)) = &mut self.running else { return Err("the client is not running".to_string()) };
-        let exchange = async {
-            input
-                .write_all(format!("{line}\n").as_bytes())
-                .await
-                .map_err(|error| format!("the client is gone: {error}"))?;
-            match output.next_line().await {
-                Ok(Some(answer)) => {
-                    serde_json::from_str(&answer).map_err(|error| format!("{answer:?} is no JSON: {error}"))
-                }
-                Ok(None) => Err("the client ended without an answer".to_string()),
-                Err(error) => Err(format!("the client is gone: {error}")),
-            }
+        let (mut running, limit) = match self.running.take() {
+            Some(running) => (running, limit),
+            None => (self.start()?, limit + PATIENCE),
         };
-        let outcome =
-            tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err("timeout: no answer".to_string()));
-        if outcome.is_err() {
-            self.running = None;
-        }
-        outcome
+        let outcome = tokio::time::timeout(limit, running.exchange(line)).await;
+        let answer = outcome.unwrap_or_else(|_| Err("timeout: no answer".to_string()))?;
+        self.running = Some(running);
+        Ok(answer)
     }
 }
 
@@ -162,7 +183,10 @@ impl ExecClient {
         let text = String::from_utf8_lossy(&line);
         let limit = if last.is_some() { PATIENCE } else { REQUEST_TIMEOUT };
         match self.connection.exchange(text.trim_end(), limit).await {
-            Ok(answer) => understood(answer, &event).unwrap_or_else(|why| unknown(&event, &why)),
+            Ok(answer) => understood(answer, &event).unwrap_or_else(|why| {
+                self.connection.running = None;
+                unknown(&event, &why)
+            }),
             Err(why) => unknown(&event, &why),
         }
     }
@@ -183,7 +207,7 @@ fn understood(mut answer: Value, event: &OpEvent) -> Result<Completion, String> 
     }
     let text = answer.to_string();
     match json::parse_event(text.as_bytes()).map_err(|why| format!("protocol: {why}"))? {
-        Event::Op(answer) if answer.kind != Kind::Invoke && same_keys(event, &answer) => Ok(Completion {
+        Event::Op(answer) if answer.kind != Kind::Invoke && answers(event, &answer) => Ok(Completion {
             kind: answer.kind,
             steps: answer.steps,
             node: answer.node,
@@ -195,9 +219,13 @@ fn understood(mut answer: Value, event: &OpEvent) -> Result<Completion, String> 
     }
 }
 
-fn same_keys(asked: &OpEvent, answered: &OpEvent) -> bool {
-    let keys = |event: &OpEvent| event.steps.iter().map(|step| step.key.clone()).collect::<Vec<_>>();
-    keys(asked) == keys(answered)
+/// Whether `answered` is about what was asked: the same steps, but for what reads return.
+fn answers(asked: &OpEvent, answered: &OpEvent) -> bool {
+    let same = |(asked, answered): (&Step, &Step)| {
+        let read = matches!((&asked.action, &answered.action), (Action::Read(_), Action::Read(_)));
+        asked.key == answered.key && (read || asked.action == answered.action)
+    };
+    asked.steps.len() == answered.steps.len() && asked.steps.iter().zip(&answered.steps).all(same)
 }
 
 fn unknown(event: &OpEvent, why: &str) -> Completion {
@@ -245,7 +273,8 @@ impl Database for Exec {
     }
 
     fn program(&self, place: &NodePlace) -> Option<Program> {
-        let start = self.start.as_ref()?;
+        // The command was split once when the database was made, so it can be split again.
+        let words = words(self.start.as_ref()?, |word| filled(word, place)).ok()?;
         let nodes: Vec<String> = place.peers.iter().map(|(name, ip)| format!("{name}={ip}")).collect();
         let env = [
             ("GAINSAY_NAME", place.name.clone()),
@@ -254,14 +283,18 @@ impl Database for Exec {
             ("GAINSAY_NODES", nodes.join(",")),
         ];
         Some(Program {
-            program: PathBuf::from("/bin/sh"),
-            args: vec!["-c".to_string(), format!("exec {}", filled(start, place))],
+            program: words.program,
+            args: words.args,
             env: env.map(|(name, value)| (name.to_string(), value)).to_vec(),
         })
     }
 
     fn connect(&self, nodes: &[(String, IpAddr)]) -> anyhow::Result<()> {
-        self.nodes.set(nodes.to_vec()).map_err(|_| anyhow::anyhow!("the database is connected once"))
+        self.nodes.set(nodes.to_vec()).map_err(|_| anyhow::anyhow!("the database is connected once"))?;
+        let asker = |(name, _): &(String, IpAddr)| (name.clone(), Mutex::new(self.connection(Some(name))));
+        self.askers
+            .set(nodes.iter().map(asker).collect())
+            .map_err(|_| anyhow::anyhow!("the database is connected once"))
     }
 
     fn healthy<'a>(&'a self, node: &'a str) -> Answer<'a, Result<(), String>> {
@@ -321,10 +354,15 @@ impl Database for Exec {
 
     fn settled<'a>(&'a self, nodes: &'a [String]) -> Answer<'a, Result<(), String>> {
         Box::pin(async move {
+            let mut positions = Vec::new();
             for node in nodes {
                 self.healthy(node).await?;
+                positions.push(self.status(node).await.map(|status| status.position));
             }
-            Ok(())
+            match positions.iter().all(|position| *position == positions[0]) {
+                true => Ok(()),
+                false => Err(format!("the nodes are at positions {positions:?}")),
+            }
         })
     }
 
@@ -353,4 +391,73 @@ fn filled(command: &str, place: &NodePlace) -> String {
         text.replace_range(at..=at + length, &peers.join(","));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(script: &str) -> ExecClient {
+        let command = Words { program: "/bin/sh".into(), args: vec!["-c".to_string(), script.to_string()] };
+        let connection = Connection { command, nodes: String::new(), port: 1, node: None, running: None };
+        ExecClient { connection, process: 3, session: 3 }
+    }
+
+    async fn write(client: &mut ExecClient) -> Completion {
+        let steps = smallvec![Step { key: Atom::Int(5), action: Action::Write(Atom::Int(17)) }];
+        client.operation(Function::Write, &steps, None).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_says_how_an_operation_ended() {
+        for (line, kind) in [
+            (r#"{"type":"ok","value":[5,17],"node":"n2"}"#, Kind::Ok),
+            (r#"{"type":"ok"}"#, Kind::Ok),
+            (r#"{"type":"fail","error":"not the leader"}"#, Kind::Fail),
+            (r#"{"type":"info"}"#, Kind::Info),
+        ] {
+            let mut client = client(&format!("while read -r asked; do echo '{line}'; done"));
+            assert_eq!(write(&mut client).await.kind, kind, "{line}");
+            assert_eq!(write(&mut client).await.kind, kind, "{line}, a second time");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_dies_or_answers_garbage_leaves_the_outcome_unknown() {
+        for script in [
+            "exit 1",
+            "read -r asked",
+            "read -r asked; echo garbage",
+            "read -r asked; echo '[1]'",
+            r#"read -r asked; printf '{"type":'"#,
+            r#"read -r asked; echo '{"type":"perhaps"}'"#,
+            r#"read -r asked; echo '{"type":"invoke","value":[5,17]}'"#,
+            r#"read -r asked; echo '{"type":"ok","value":[6,17]}'"#,
+            r#"read -r asked; echo '{"type":"ok","value":[5,18]}'"#,
+            r#"read -r asked; echo '{"type":"ok","value":"nonsense"}'"#,
+            r#"read -r asked; printf '\377\376\n'"#,
+        ] {
+            let mut client = client(script);
+            let completion = write(&mut client).await;
+            assert_eq!(completion.kind, Kind::Info, "{script}");
+            assert!(completion.error.is_some() && client.connection.running.is_none(), "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_cannot_be_started_leaves_the_outcome_unknown() {
+        let mut client = client("");
+        client.connection.command.program = "/no/such/program".into();
+        let completion = write(&mut client).await;
+        assert_eq!(completion.kind, Kind::Info);
+        assert!(completion.error.is_some_and(|why| why.contains("/no/such/program")));
+    }
+
+    #[tokio::test]
+    async fn a_client_is_started_again_after_it_died() {
+        let mut client = client(r#"read -r asked; echo '{"type":"ok"}'; exit 0"#);
+        assert_eq!(write(&mut client).await.kind, Kind::Ok);
+        assert_eq!(write(&mut client).await.kind, Kind::Info);
+        assert_eq!(write(&mut client).await.kind, Kind::Ok);
+    }
 }
