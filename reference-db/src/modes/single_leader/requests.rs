@@ -82,16 +82,24 @@ impl Node {
         Err(refusal)
     }
 
-    /// Whether this node's history contains the token. If a later term begins at or before the token's index, the token's entry is not part of
-    /// this history and never will be.
-    fn token(&self, (term, index): Position) -> Token {
-        if self.terms.iter().any(|(later, first)| *later > term && *first <= index) {
-            Token::Discarded
-        } else if index <= self.last.1 && term <= self.last.0 && self.term_at(index) == term {
+    /// Whether this node's history contains the token. Where it went on in a later term without the token's entry, it never will.
+    fn token(&self, token: Position) -> Token {
+        if self.contains(token) {
             Token::Reached
+        } else if self.last.0 > token.0 && self.passed_over(token) {
+            Token::Discarded
         } else {
             Token::Ahead
         }
+    }
+
+    /// Whether the entry at a position is part of this log.
+    pub fn contains(&self, (term, index): Position) -> bool {
+        index <= self.last.1 && self.term_at(index) == term
+    }
+
+    fn passed_over(&self, (term, index): Position) -> bool {
+        index <= self.last.1 || self.terms.iter().any(|(later, first)| *later > term && *first <= index)
     }
 
     /// Does all operations or none; the changes become one entry.
