@@ -82,24 +82,19 @@ impl Node {
         Err(refusal)
     }
 
-    /// Whether this node's history contains the token. Where it went on in a later term without the token's entry, it never will.
+    /// Whether this node's history contains the token. Where it is known to have gone on in a later term without the token's entry, it never will.
     fn token(&self, token: Position) -> Token {
         if self.contains(token) {
-            Token::Reached
-        } else if self.last.0 > token.0 && self.passed_over(token) {
-            Token::Discarded
-        } else {
-            Token::Ahead
+            return Token::Reached;
         }
+        let later = self.terms.iter().find(|(term, _)| *term > token.0);
+        // A tail of this node's own may be what is discarded: only what is committed proves anything.
+        if later.is_some_and(|(_, first)| *first <= self.committed) { Token::Discarded } else { Token::Ahead }
     }
 
     /// Whether the entry at a position is part of this log.
     pub fn contains(&self, (term, index): Position) -> bool {
         index <= self.last.1 && self.term_at(index) == term
-    }
-
-    fn passed_over(&self, (term, index): Position) -> bool {
-        index <= self.last.1 || self.terms.iter().any(|(later, first)| *later > term && *first <= index)
     }
 
     /// Does all operations or none; the changes become one entry.
