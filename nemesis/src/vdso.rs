@@ -160,8 +160,29 @@ fn at_exec(name: &str, pid: Pid, page: &ClockPage) -> Result<(), Error> {
 }
 
 /// Measures by how many nanoseconds the clock of a process redirected to this page is ahead of ours, by starting one.
-/// The error of the measurement is at most half of the time that the process takes, a millisecond or so.
+/// The error of the measurement is at most half of the time that the process takes, a millisecond or so; on a busy machine the quickest of
+/// several counts.
 pub fn probe(page: &ClockPage) -> Result<i64, Error> {
+    let mut best = measure(page)?;
+    for _ in 1..MEASUREMENTS {
+        if best.1 <= PRECISE_NS {
+            break;
+        }
+        let next = measure(page)?;
+        if next.1 < best.1 {
+            best = next;
+        }
+    }
+    Ok(best.0)
+}
+
+/// How often the clock is measured when the machine is too busy for one measurement to be precise.
+const MEASUREMENTS: usize = 6;
+/// A process that took no longer than this, in nanoseconds, has measured precisely enough.
+const PRECISE_NS: i64 = 20_000_000;
+
+/// One measurement: the offset, and how long the process took.
+fn measure(page: &ClockPage) -> Result<(i64, i64), Error> {
     let mut last =
         Error("no program that shows the time in nanoseconds is installed: date and python3 were tried".into());
     for (program, arguments) in SHOW_TIME {
@@ -175,7 +196,7 @@ pub fn probe(page: &ClockPage) -> Result<i64, Error> {
         };
         let after = now();
         match text.trim().parse::<i64>() {
-            Ok(shown) if text.trim().len() >= NANO_DIGITS => return Ok(shown - before - (after - before) / 2),
+            Ok(shown) if text.trim().len() >= NANO_DIGITS => return Ok((shown - before - (after - before) / 2, after - before)),
             _ => last = Error(format!("{program} showed {:?} for a time in nanoseconds", text.trim())),
         }
     }

@@ -20,7 +20,9 @@ pub mod client;
 pub mod config;
 mod http;
 pub mod mode;
-mod modes;
+/// What a node is made of, for tests that drive nodes by hand.
+#[doc(hidden)]
+pub mod modes;
 mod node;
 pub mod operation;
 mod peers;

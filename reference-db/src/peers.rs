@@ -83,9 +83,12 @@ impl Peers {
             let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
             let mut rows = copy.rows.into_iter().peekable();
             while rows.peek().is_some() {
-                messages.push(single_leader::Message::SnapshotRows(rows.by_ref().take(SNAPSHOT_ROWS).collect()));
+                messages.push(single_leader::Message::SnapshotRows {
+                    term,
+                    rows: rows.by_ref().take(SNAPSHOT_ROWS).collect(),
+                });
             }
-            messages.push(single_leader::Message::SnapshotEnd);
+            messages.push(single_leader::Message::SnapshotEnd { term });
             let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
         });
     }

@@ -11,7 +11,7 @@ use clap::Parser;
 
 use crate::config::{FsyncPolicy, ModeArgs, ModeConfig};
 use crate::http::{self, Context};
-use crate::modes::{self, Identity, leaderless};
+use crate::modes::{self, Identity, leaderless, single_leader};
 use crate::node::{Arrival, Node, Published, say};
 use crate::peers::{self, Peers};
 use crate::store::{Fsync, Store};
@@ -41,6 +41,9 @@ struct Arguments {
     /// Seeds the node's random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// single-leader: how many entries the log keeps; a follower further back gets a snapshot
+    #[arg(long, default_value_t = single_leader::KEEP, value_name = "ENTRIES", value_parser = clap::value_parser!(u64).range(10..))]
+    keep_log: u64,
     #[command(flatten)]
     mode: ModeArgs,
 }
@@ -94,7 +97,7 @@ fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyh
     let mut store =
         Store::open(&arguments.dir, fsync).with_context(|| format!("opening {}", arguments.dir.display()))?;
     let seed = leaderless::hash(&[&arguments.name, &arguments.seed.to_string()]);
-    let identity = Identity { name: arguments.name.clone(), nodes: nodes.clone(), seed };
+    let identity = Identity { name: arguments.name.clone(), nodes: nodes.clone(), seed, keep_log: arguments.keep_log };
     let protocol = modes::build(config, identity, &mut store, began.elapsed()).context("reading the store")?;
     store.commit().context("writing the store")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

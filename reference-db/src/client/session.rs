@@ -67,7 +67,11 @@ impl Session {
     pub async fn execute(&mut self, ops: Vec<Operation>) -> Result<Reply, Failed> {
         let writes = ops.iter().any(Operation::writes);
         let outcome = match &self.policy {
-            Policy::SingleLeader(_) if writes => self.at_leader(self.request(ops, false)).await,
+            // A write carries the token too: it must not lead the session over to a history that lacks what it has seen.
+            Policy::SingleLeader(mode) if writes => {
+                let token = self.token.filter(|_| mode.reads == ReadPolicy::Token);
+                self.at_leader(Request { token, ..self.request(ops, false) }).await
+            }
             Policy::SingleLeader(mode) => match mode.reads {
                 ReadPolicy::Leader => self.at_leader(self.request(ops, true)).await,
                 ReadPolicy::Any => self.at_any(self.request(ops, false)).await,

@@ -38,6 +38,8 @@ pub struct Identity {
     pub nodes: Vec<String>,
     /// Seeds its random choices.
     pub seed: u64,
+    /// How many entries its log keeps, where the mode has one.
+    pub keep_log: u64,
 }
 
 /// The protocol of `config`, as it stands in `store`.

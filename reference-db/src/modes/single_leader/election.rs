@@ -10,14 +10,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::replication::Leading;
-use super::{Message, Node, Position, Role};
-use crate::config::Failover;
+use super::{Message, NEVER, Node, Position, Role};
+use crate::config::{Ack, Failover, OnSyncLoss};
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Refusal, Reply};
 use crate::store::{Entry, Store, StoreError};
 
 /// How long a trial waits for all but one before a majority will do.
 const TRIAL: Duration = Duration::from_millis(60);
+/// How often those that have not granted are asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// For so many time-outs a leader may hear no follower at all before it makes room.
+const DEAF: u32 = 2;
 /// How often the founder of a cluster asks those that are still being started.
 const FOUNDING: Duration = Duration::from_millis(15);
 /// How long an operator's request to lead may take.
@@ -32,7 +36,17 @@ pub struct Canvass {
     force: bool,
     term: u64,
     since: Duration,
+    /// When those that have not answered are asked again.
+    again: Duration,
+    /// The leader that an operator wants to be replaced, until it is known to have stepped down.
+    deposes: Option<String>,
     answers: BTreeMap<String, Answer>,
+}
+
+impl Canvass {
+    fn granted_by(&self, node: &str) -> bool {
+        self.answers.get(node).is_some_and(|answer| answer.granted)
+    }
 }
 
 /// What one node answered.
@@ -48,7 +62,10 @@ impl Node {
     pub fn tick(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         self.expire_promotion(now, out);
         match &self.role {
-            Role::Leader(_) => self.lead_on(now, out),
+            Role::Leader(_) => {
+                self.lead_on(now, out);
+                self.withdraw(now, out);
+            }
             Role::Follower if now >= self.election_due => self.time_out(store, now, out)?,
             Role::Follower => {}
             Role::Candidate(_) => self.count(store, now, out)?,
@@ -58,13 +75,13 @@ impl Node {
 
     fn time_out(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         match self.policy.failover {
-            Failover::Auto => self.canvass(store, now, true, false, out),
-            // Without automatic failover the first node leads whenever it runs, under a term of its own.
-            Failover::Off | Failover::Manual => {
+            Failover::Auto | Failover::Manual => self.canvass(store, now, true, false, out),
+            // Without failover the first node leads whenever it runs, under a term of its own: nobody else ever begins one.
+            Failover::Off => {
                 let term = self.term + 1;
                 let me = self.me.name.clone();
                 self.adopt(store, term, Some(&me))?;
-                self.lead(store, now, out)
+                self.lead(store, now, Duration::ZERO, out)
             }
         }
     }
@@ -84,11 +101,24 @@ impl Node {
             self.adopt(store, term, Some(&me))?;
             out.push(Output::Say(format!("asks for term {term}, log at {:?}", self.last)));
         }
-        self.leader = None;
-        self.role = Role::Candidate(Canvass { trial, force, term, since: now, answers: BTreeMap::new() });
-        let others: Vec<String> = self.others().cloned().collect();
-        out.extend(others.iter().map(|other| self.send(other, Message::Canvass { term, trial, force })));
+        let deposes = self.leader.take().filter(|_| force);
+        let again = now + ASK_AGAIN;
+        self.role =
+            Role::Candidate(Canvass { trial, force, term, since: now, again, deposes, answers: BTreeMap::new() });
+        self.ask_others(now, out);
         self.count(store, now, out)
+    }
+
+    /// Asks those that have not granted yet: a question may have been lost with a broken connection, and its answer may be the one that counts.
+    fn ask_others(&mut self, now: Duration, out: &mut Vec<Output>) {
+        let Role::Candidate(canvass) = &mut self.role else { return };
+        canvass.again = now + ASK_AGAIN;
+        let (term, trial, force) = (canvass.term, canvass.trial, canvass.force);
+        let silent: Vec<String> = match &self.role {
+            Role::Candidate(canvass) => self.others().filter(|other| !canvass.granted_by(other)).cloned().collect(),
+            _ => Vec::new(),
+        };
+        out.extend(silent.iter().map(|other| self.send(other, Message::Canvass { term, trial, force })));
     }
 
     /// Somebody asks for a term.
@@ -102,10 +132,14 @@ impl Node {
     ) -> Result<(), StoreError> {
         let alive = !force && self.hears_a_leader(now);
         let again = asked == self.term && self.voted.as_deref() == Some(from);
-        let granted = (asked > self.term || again) && !alive && (!self.is_leader() || self.policy.fencing || force);
+        let bound = !force && !again && now < self.bound_until;
+        let yields = !self.is_leader() || self.policy.fencing || force;
+        let granted = (asked > self.term || again) && !alive && !bound && yields;
         if granted && !trial && !again {
             self.step_down(now, &format!("{from} asks for term {asked}"), out);
             self.adopt(store, asked, Some(from))?;
+            self.may_lead = Some(asked);
+            self.resumes = false;
         }
         let answer = Message::Canvassed { asked, trial, term: self.term, granted, alive, last: self.last };
         out.push(self.send(from, answer));
@@ -153,8 +187,13 @@ impl Node {
 
     fn give_up(&mut self, now: Duration) {
         self.role = Role::Follower;
-        let patience = if self.founds() { FOUNDING } else { self.patience() / 2 };
-        self.election_due = now + patience;
+        if self.founds() {
+            self.election_due = now + FOUNDING;
+        } else if self.resumes || self.policy.failover == Failover::Auto {
+            self.election_due = now + self.patience() / 2;
+        } else {
+            self.election_due = NEVER;
+        }
     }
 
     /// Whether this node is to found the cluster: nobody has led yet, and the others are still being started.
@@ -170,55 +209,70 @@ impl Node {
         let waited = now.saturating_sub(canvass.since);
         let nodes = self.me.nodes.len();
         let patience = if canvass.trial { TRIAL } else { self.policy.failover_timeout };
-        let enough = granted + 1 >= nodes.max(2) || (waited >= patience && granted >= self.majority());
-        let (trial, force) = (canvass.trial, canvass.force);
+        // Whom an operator replaces is worth waiting for: once it has stepped down, its lease is over.
+        let stands = canvass.deposes.as_ref().is_some_and(|leader| !canvass.granted_by(leader)) && waited < TRIAL;
+        let enough = (granted + 1 >= nodes && !stands) || waited >= patience;
+        let (trial, force, ask) = (canvass.trial, canvass.force, now >= canvass.again);
         if heard_of_leader && !force {
             self.give_up(now);
         } else if enough && granted >= self.majority() {
             if trial { self.canvass(store, now, false, force, out)? } else { self.decide(store, now, out)? }
         } else if waited >= patience * 2 || (self.founds() && waited >= FOUNDING) {
             self.give_up(now);
+        } else if ask {
+            self.ask_others(now, out);
         }
         Ok(())
     }
 
-    /// The term is ours: the most advanced log of those that granted it shall lead.
+    /// The term is ours: the most advanced log of those that granted it shall lead. An operator's choice stands if it loses nothing.
     fn decide(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let Role::Candidate(canvass) = &self.role else { return Ok(()) };
+        let leased = self.policy.lease && canvass.deposes.as_ref().is_some_and(|leader| !canvass.granted_by(leader));
+        let quiet = if leased { self.policy.failover_timeout } else { Duration::ZERO };
         let granted = canvass.answers.iter().filter(|(_, answer)| answer.granted);
         let best = granted.max_by_key(|(_, answer)| answer.last).map(|(name, answer)| (name.clone(), answer.last));
         match best {
-            // An operator's choice stands if it loses nothing; the most advanced log leads otherwise.
             Some((name, last)) if last > self.last => {
                 out.push(Output::Say(format!("hands term {} to {name}, whose log is at {last:?}", self.term)));
-                out.push(self.send(&name, Message::Lead { term: self.term }));
+                out.push(self.send(&name, Message::Lead { term: self.term, quiet }));
                 self.role = Role::Follower;
                 self.heard = now;
-                let patience = self.patience();
-                self.election_due = now + patience;
+                self.rest(now);
                 Ok(())
             }
-            _ => self.lead(store, now, out),
+            _ => self.lead(store, now, quiet, out),
         }
     }
 
-    /// The owner of a term hands it to us.
+    /// The owner of a term hands it to us. Only who granted that term in this life and has not led it yet takes it: a message that arrives twice, or
+    /// after a restart, begins nothing.
     pub fn told_to_lead(
         &mut self,
         store: &mut Store,
         now: Duration,
-        term: u64,
+        (term, quiet): (u64, Duration),
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        if term == self.term && !self.is_leader() { self.lead(store, now, out) } else { Ok(()) }
+        let ours = term == self.term && self.may_lead == Some(term) && !self.is_leader();
+        if ours { self.lead(store, now, quiet, out) } else { Ok(()) }
     }
 
-    /// Begins to lead the current term, with an entry that marks its beginning.
-    fn lead(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+    /// Begins to lead the current term, with an entry that marks its beginning. Nothing is acknowledged before `quiet` is over: that long a deposed
+    /// leader that has not been heard of may still answer reads under its lease.
+    fn lead(
+        &mut self,
+        store: &mut Store,
+        now: Duration,
+        quiet: Duration,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
         let entry = Entry { index: self.last.1 + 1, term: self.term, changes: Vec::new() };
         out.push(Output::Say(format!("leads term {} from entry {}", self.term, entry.index)));
         let others: Vec<String> = self.others().cloned().collect();
-        self.role = Role::Leader(Leading::new(&others, entry.index, now));
+        self.role = Role::Leader(Leading::new(&others, entry.index, now, now + quiet));
+        self.may_lead = None;
+        self.resumes = false;
         self.leader = Some(self.me.name.clone());
         self.incoming = None;
         self.suspect = false;
@@ -263,7 +317,22 @@ impl Node {
 
     /// The leader has drained: everything that it acknowledged is here.
     pub fn take_over(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
-        if self.promotion.is_some() && !self.is_leader() { self.canvass(store, now, false, true, out) } else { Ok(()) }
+        let asking = matches!(&self.role, Role::Candidate(canvass) if canvass.force);
+        let wanted = self.promotion.is_some() && !self.is_leader() && !asking;
+        if wanted { self.canvass(store, now, false, true, out) } else { Ok(()) }
+    }
+
+    /// A leader that no follower answers any more makes room where it can only do harm: it holds those that still hear *it* back from electing one that
+    /// can be spoken to. One that may acknowledge alone, or may not be replaced, stays.
+    fn withdraw(&mut self, now: Duration, out: &mut Vec<Output>) {
+        let Role::Leader(leading) = &self.role else { return };
+        let replaceable = self.policy.failover == Failover::Auto && self.policy.fencing && self.me.nodes.len() > 2;
+        let waits = self.policy.ack != Ack::Async && self.policy.on_sync_loss == OnSyncLoss::Wait;
+        let alone = now.saturating_sub(leading.since) >= self.policy.failover_timeout * DEAF
+            && leading.confirmed_by(now, self.policy.failover_timeout * DEAF) == 0;
+        if replaceable && waits && alone {
+            self.step_down(now, "no follower answers", out);
+        }
     }
 
     fn expire_promotion(&mut self, now: Duration, out: &mut Vec<Output>) {

@@ -44,8 +44,12 @@ pub const SYNC_PATIENCE: Duration = Duration::from_millis(120);
 pub const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 /// How many entries are kept in memory for followers that are nearly up to date.
 const CACHE: usize = 20_000;
-/// How many entries the log keeps; a follower further back gets a snapshot.
+/// How many entries the log keeps unless told otherwise; a follower further back gets a snapshot.
 pub const KEEP: u64 = 50_000;
+/// How soon after its start a node asks to lead that need not wait for anybody.
+const FIRST: Duration = Duration::from_millis(5);
+/// Without automatic failover nobody times out.
+const NEVER: Duration = Duration::MAX;
 /// Heartbeats in a failover time-out.
 const BEATS: u32 = 6;
 
@@ -116,6 +120,8 @@ pub enum Message {
     Lead {
         /// The term.
         term: u64,
+        /// For how long to acknowledge nothing: a deposed leader's lease may last as long.
+        quiet: Duration,
     },
     /// A follower to its leader: an operator wants me to lead; drain and let go.
     Handover,
@@ -131,9 +137,17 @@ pub enum Message {
         terms: Vec<(u64, u64)>,
     },
     /// Some of its rows.
-    SnapshotRows(Vec<(String, Cell)>),
+    SnapshotRows {
+        /// The leader's term.
+        term: u64,
+        /// The rows.
+        rows: Vec<(String, Cell)>,
+    },
     /// It is complete.
-    SnapshotEnd,
+    SnapshotEnd {
+        /// The leader's term.
+        term: u64,
+    },
 }
 
 /// What a node is at the moment.
@@ -152,9 +166,17 @@ struct Waiting {
 
 /// A copy of everything that is arriving.
 struct Incoming {
+    from: String,
+    term: u64,
     last: Position,
     terms: Vec<(u64, u64)>,
     rows: Vec<(String, Cell)>,
+}
+
+impl Incoming {
+    fn is_of(&self, from: &str, term: u64) -> bool {
+        self.from == from && self.term == term
+    }
 }
 
 /// A node of the mode.
@@ -183,6 +205,12 @@ pub struct Node {
     promotion: Option<(Ticket, Duration)>,
     /// This node led and was deposed or restarted: its newest entries may be known to nobody else, and no leader has confirmed them since.
     suspect: bool,
+    /// The term that this node granted to somebody in this life, who may hand it over.
+    may_lead: Option<u64>,
+    /// Without automatic failover: it was the leader when it went down, and asks to be it again.
+    resumes: bool,
+    /// Until when no other term is granted: before its last start this node may have confirmed a leader's lease.
+    bound_until: Duration,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
 }
@@ -213,12 +241,20 @@ impl Node {
             waiting: Vec::new(),
             incoming: None,
             promotion: None,
+            may_lead: None,
+            resumes: false,
+            bound_until: Duration::ZERO,
             rival_since: None,
             suspect: false,
         };
         node.reload(store)?;
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
-        node.election_due = now + node.first_patience();
+        if node.policy.lease && term > 0 {
+            node.bound_until = now + node.policy.failover_timeout;
+        }
+        let led = number_of(store, "led")?;
+        node.resumes = node.policy.failover == Failover::Manual && term > 0 && led == term;
+        node.election_due = now.saturating_add(node.first_patience());
         Ok(node)
     }
 
@@ -238,15 +274,24 @@ impl Node {
         }
     }
 
-    /// At the very first start the first node canvasses at once, so that a new cluster need not wait for a time-out.
+    /// At the very first start the first node canvasses at once, so that a new cluster need not wait for a time-out. Without automatic failover
+    /// only the leader of the last term that this node knows of asks to lead again.
     fn first_patience(&mut self) -> Duration {
         let first = self.me.nodes.first() == Some(&self.me.name);
+        let founds = first && self.term == 0;
         match self.policy.failover {
-            Failover::Auto if self.term == 0 && first => Duration::from_millis(5),
+            Failover::Auto | Failover::Manual if founds => FIRST,
             Failover::Auto => self.patience(),
-            Failover::Off | Failover::Manual if first => Duration::from_millis(5),
-            Failover::Off | Failover::Manual => Duration::MAX / 2,
+            Failover::Manual if self.resumes => FIRST,
+            Failover::Off if first => FIRST,
+            Failover::Off | Failover::Manual => NEVER,
         }
+    }
+
+    /// Waits for a leader from now on.
+    fn rest(&mut self, now: Duration) {
+        let patience = if self.policy.failover == Failover::Auto { self.patience() } else { NEVER };
+        self.election_due = now.saturating_add(patience);
     }
 
     /// How long to wait for a leader: the time-out, and up to half as much by chance so that candidates do not meet.
@@ -305,10 +350,14 @@ impl Node {
 
     /// Forgets what no follower is likely to ask for.
     fn compact(&mut self, store: &mut Store) -> Result<(), StoreError> {
-        let first = self.last.1.saturating_sub(KEEP);
-        if first > self.oldest + KEEP / 10 {
+        let keep = self.me.keep_log;
+        let first = self.last.1.saturating_sub(keep);
+        if first > self.oldest + keep / 10 {
             store.compact(first)?;
             self.oldest = first;
+            while self.cache.front().is_some_and(|entry| entry.index < first) {
+                self.cache.pop_front();
+            }
         }
         Ok(())
     }
@@ -325,8 +374,7 @@ impl Node {
         self.leader = None;
         self.heard = now;
         self.rival_since = None;
-        let patience = self.patience();
-        self.election_due = now + patience;
+        self.rest(now);
     }
 
     fn send(&self, to: &str, message: Message) -> Output {
@@ -437,27 +485,27 @@ impl Node {
                 let answer = election::Answer { term, granted, alive, last };
                 self.answered(store, now, from, (asked, trial), answer, out)
             }
-            Message::Lead { term } => self.told_to_lead(store, now, term, out),
+            Message::Lead { term, quiet } => self.told_to_lead(store, now, (term, quiet), out),
             Message::Handover => {
                 self.hand_over_to(now, from);
                 Ok(())
             }
             Message::TakeOver => self.take_over(store, now, out),
             Message::SnapshotBegin { term, last, terms } => {
-                if term >= self.term && !self.is_leader() {
+                if term == self.term && self.leader.as_deref() == Some(from) && !self.is_leader() {
                     self.heard = now;
-                    self.incoming = Some(Incoming { last, terms, rows: Vec::new() });
+                    self.incoming = Some(Incoming { from: from.to_string(), term, last, terms, rows: Vec::new() });
                 }
                 Ok(())
             }
-            Message::SnapshotRows(rows) => {
-                self.heard = now;
-                if let Some(incoming) = &mut self.incoming {
+            Message::SnapshotRows { term, rows } => {
+                if let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.is_of(from, term)) {
+                    self.heard = now;
                     incoming.rows.extend(rows);
                 }
                 Ok(())
             }
-            Message::SnapshotEnd => self.install(store, now, from, out),
+            Message::SnapshotEnd { term } => self.install(store, now, from, term, out),
         }
     }
 }

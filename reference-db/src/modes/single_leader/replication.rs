@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Incoming, KEEP, Message, Node, Pending, Position, Role, SYNC_PATIENCE};
+use super::{Incoming, Message, Node, Pending, Position, Role, SYNC_PATIENCE};
 use crate::config::{Ack, Failover, OnSyncLoss};
 use crate::mode::Output;
 use crate::store::{Entry, Store, StoreError};
 
 /// How many entries travel in one message.
 const BATCH: usize = 512;
+/// How many messages with entries leave for a follower at once.
+const BATCHES: usize = 4;
 /// How many entries may be under way to a follower.
 const WINDOW: u64 = 4_096;
 /// Without news of its entries for so many heartbeats a follower is sent them again.
@@ -23,11 +25,13 @@ pub struct Follower {
     pub matching: u64,
     /// The next entry to send.
     next: u64,
+    /// Where sending began when it was last decided anew: what `matching` was believed to be before the follower said so.
+    began: u64,
     /// When it last confirmed anything.
     heard: Duration,
     /// When the newest message that it confirmed had been sent, by our clock.
     echo: Duration,
-    /// When it last had everything, or made progress.
+    /// When it last had everything, made progress, or was sent something after having had everything.
     progress: Duration,
     snapshot_at: Option<Duration>,
 }
@@ -41,6 +45,10 @@ pub struct Leading {
     pub pending: VecDeque<Pending>,
     /// Whom an operator wants as the next leader: no more writes until it has everything.
     pub handing_to: Option<(String, Duration)>,
+    /// Since when it leads.
+    pub since: Duration,
+    /// Before then nothing is acknowledged.
+    quiet_until: Duration,
     beat_due: Duration,
     downgraded: bool,
 }
@@ -62,11 +70,23 @@ pub struct Refusing {
     pub sent: Duration,
 }
 
+impl Follower {
+    /// Sends a copy of everything, unless one left a moment ago.
+    fn offer_snapshot(&mut self, name: &str, term: u64, now: Duration, out: &mut Vec<Output>) {
+        if self.snapshot_at.is_none_or(|at| now.saturating_sub(at) >= SNAPSHOT_PAUSE) {
+            self.snapshot_at = Some(now);
+            out.push(Output::Say(format!("sends {name} a snapshot")));
+            out.push(Output::Snapshot(name.to_string(), term));
+        }
+    }
+}
+
 impl Leading {
-    pub fn new(others: &[String], next: u64, now: Duration) -> Leading {
+    pub fn new(others: &[String], next: u64, now: Duration, quiet_until: Duration) -> Leading {
         let follower = || Follower {
             matching: 0,
             next,
+            began: next,
             heard: Duration::ZERO,
             echo: Duration::ZERO,
             progress: now,
@@ -74,9 +94,12 @@ impl Leading {
         };
         Leading {
             followers: others.iter().map(|name| (name.clone(), follower())).collect(),
-            sync: others.first().cloned(),
+            // Whoever answers first becomes it: the one that the old leader had may be the one that died with it.
+            sync: None,
             pending: VecDeque::new(),
             handing_to: None,
+            since: now,
+            quiet_until,
             beat_due: now,
             downgraded: false,
         }
@@ -108,6 +131,9 @@ impl Node {
         batch: Batch,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
+        if batch.term == self.term && self.is_leader() {
+            return Ok(());
+        }
         let refuse = |term, hint, snapshot| Message::Refused { term, hint, snapshot, sent: batch.sent };
         if batch.term < self.term || (batch.term > self.term && !self.yields_to_rival(now)) {
             out.push(self.send(from, refuse(self.term, 0, false)));
@@ -123,8 +149,8 @@ impl Node {
             self.leader = Some(from.to_string());
         }
         self.heard = now;
-        let patience = if self.policy.failover == Failover::Auto { self.patience() } else { Duration::MAX / 4 };
-        self.election_due = now + patience;
+        self.resumes = false;
+        self.rest(now);
         let (term, index) = batch.previous;
         if index > self.last.1 {
             out.push(self.send(from, refuse(self.term, self.last.1, false)));
@@ -136,6 +162,10 @@ impl Node {
             return Ok(());
         }
         let matching = index + batch.entries.len() as u64;
+        if self.differs_below_the_log(&batch.entries) {
+            out.push(self.send(from, refuse(self.term, self.oldest - 1, true)));
+            return Ok(());
+        }
         for entry in batch.entries {
             self.accept(store, entry, out)?;
         }
@@ -143,6 +173,12 @@ impl Node {
         self.suspect &= matching < self.last.1;
         out.push(self.send(from, Message::Appended { term: self.term, matching, sent: batch.sent }));
         Ok(())
+    }
+
+    /// Whether taking these entries would mean taking back some that are no longer in the log, with how to undo them.
+    fn differs_below_the_log(&self, entries: &[Entry]) -> bool {
+        let differs = |entry: &&Entry| entry.index <= self.last.1 && self.term_at(entry.index) != entry.term;
+        entries.iter().find(differs).is_some_and(|entry| entry.index < self.oldest)
     }
 
     /// Takes an entry of the leader, and takes back whatever stood in its place.
@@ -183,7 +219,7 @@ impl Node {
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(follower) = leading.followers.get_mut(from).filter(|_| term == mine) else { return };
         follower.heard = now;
-        follower.echo = follower.echo.max(sent);
+        follower.echo = follower.echo.max(sent.min(now));
         if matching > follower.matching || matching >= last {
             follower.progress = now;
         }
@@ -208,19 +244,19 @@ impl Node {
             }
             return Ok(());
         }
-        let oldest = self.oldest;
+        if refusal.term < self.term {
+            // A leader of an earlier term that does not yield yet.
+            return Ok(());
+        }
+        let term = self.term;
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         let Some(follower) = leading.followers.get_mut(from) else { return Ok(()) };
         follower.heard = now;
-        follower.echo = follower.echo.max(refusal.sent);
+        follower.echo = follower.echo.max(refusal.sent.min(now));
         follower.next = (refusal.hint + 1).max(follower.matching + 1);
-        if refusal.snapshot || follower.next < oldest {
-            let due = follower.snapshot_at.is_none_or(|at| now.saturating_sub(at) >= SNAPSHOT_PAUSE);
-            if due {
-                follower.snapshot_at = Some(now);
-                out.push(Output::Say(format!("sends {from} a snapshot")));
-                out.push(Output::Snapshot(from.to_string(), self.term));
-            }
+        follower.began = follower.next;
+        if refusal.snapshot {
+            follower.offer_snapshot(from, term, now, out);
         }
         Ok(())
     }
@@ -231,10 +267,13 @@ impl Node {
         store: &mut Store,
         now: Duration,
         from: &str,
+        term: u64,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let Some(Incoming { last, terms, rows }) = self.incoming.take() else { return Ok(()) };
-        if self.is_leader() || last <= self.last {
+        let complete = self.incoming.take_if(|incoming| incoming.is_of(from, term));
+        let Some(Incoming { last, terms, rows, .. }) = complete else { return Ok(()) };
+        // One that was read after its sender had followed somebody else holds entries of a term that is not known here.
+        if self.is_leader() || term != self.term || last.0 > term || self.contains(last) {
             return Ok(());
         }
         store.install(&rows, &terms)?;
@@ -256,32 +295,38 @@ impl Node {
         if !self.is_leader() {
             return Ok(());
         }
-        self.advance(now, out);
+        self.advance();
         let (last, beat) = (self.last.1, self.heartbeat());
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         let beats = now >= leading.beat_due;
         if beats {
             leading.beat_due = now + beat;
         }
+        let (term, oldest) = (self.term, self.oldest);
         let mut batches: Vec<(String, u64, usize)> = Vec::new();
         for (name, follower) in &mut leading.followers {
-            if beats
-                && follower.next > follower.matching + 1
-                && now.saturating_sub(follower.progress) > beat * RESEND_BEATS
-            {
-                follower.next = follower.matching.max(1).min(follower.next);
+            let under_way = follower.next > follower.matching + 1;
+            if beats && under_way && now.saturating_sub(follower.progress) > beat * RESEND_BEATS {
+                follower.next = if follower.matching > 0 { follower.matching + 1 } else { follower.began };
+                follower.progress = now;
+            }
+            if follower.next < oldest && !follower.heard.is_zero() {
+                // Heartbeats go on beside it, from the newest entry: their refusal keeps the follower in touch.
+                follower.offer_snapshot(name, term, now, out);
+                if beats {
+                    batches.push((name.clone(), last + 1, 0));
+                }
+                continue;
+            }
+            if !under_way && follower.next <= last {
                 follower.progress = now;
             }
             let begin = batches.len();
-            while follower.next <= last
-                && follower.next - follower.matching.min(follower.next) < WINDOW.max(follower.matching) + WINDOW
-            {
+            let window = follower.began.max(follower.matching + 1) + WINDOW;
+            while follower.next <= last && follower.next < window && batches.len() - begin < BATCHES {
                 let count = ((last - follower.next + 1) as usize).min(BATCH);
                 batches.push((name.clone(), follower.next, count));
                 follower.next += count as u64;
-                if batches.len() - begin >= 4 {
-                    break;
-                }
             }
             if beats && batches.len() == begin {
                 batches.push((name.clone(), follower.next, 0));
@@ -312,7 +357,7 @@ impl Node {
     }
 
     /// Moves the committed position on, as the policy of acknowledgement says.
-    fn advance(&mut self, now: Duration, out: &mut Vec<Output>) {
+    fn advance(&mut self) {
         let last = self.last.1;
         let Role::Leader(leading) = &mut self.role else { return };
         let matching = |name: &Option<String>| {
@@ -325,9 +370,7 @@ impl Node {
             Ack::SemiSync => matching(&leading.sync),
             Ack::Sync => leading.followers.values().map(|follower| follower.matching).min().unwrap_or(last),
         };
-        // Entries of earlier terms count only once an entry of this term is there too: the one that opened it.
         self.committed = self.committed.max(reached.min(last));
-        let _ = (now, out);
     }
 
     /// A leader's tick: a lagging synchronous follower is replaced, requests that waited too long are answered.
@@ -359,10 +402,14 @@ impl Node {
 
     /// Answers whoever waited for what is committed now.
     pub fn release(&mut self, now: Duration, out: &mut Vec<Output>) {
-        self.advance(now, out);
+        self.advance();
         let lease = self.lease_until();
         let committed = self.committed;
         let Role::Leader(leading) = &mut self.role else { return };
+        if now < leading.quiet_until {
+            return;
+        }
+        // What waits here is at or after the entry that opened this term: nothing of an earlier term is told before that one is safe too.
         while leading.pending.front().is_some_and(|pending| pending.position <= committed) {
             let Some(pending) = leading.pending.pop_front() else { break };
             out.push(match lease {
@@ -415,5 +462,3 @@ fn replace_sync(leading: &mut Leading, last: u64, now: Duration, on_loss: OnSync
         None => {}
     }
 }
-
-const _: () = assert!(WINDOW < KEEP);

@@ -86,16 +86,19 @@ impl Node {
         Err(refusal)
     }
 
-    /// Whether this node's history contains the token. If a later term begins at or before the token's index, the token's entry is not part of
-    /// this history and never will be.
-    fn token(&self, (term, index): Position) -> Token {
-        if self.terms.iter().any(|(later, first)| *later > term && *first <= index) {
-            Token::Discarded
-        } else if index <= self.last.1 && term <= self.last.0 && self.term_at(index) == term {
-            Token::Reached
-        } else {
-            Token::Ahead
+    /// Whether this node's history contains the token. Where it is known to have gone on in a later term without the token's entry, it never will.
+    fn token(&self, token: Position) -> Token {
+        if self.contains(token) {
+            return Token::Reached;
         }
+        let later = self.terms.iter().find(|(term, _)| *term > token.0);
+        // A tail of this node's own may be what is discarded: only what is committed proves anything.
+        if later.is_some_and(|(_, first)| *first <= self.committed) { Token::Discarded } else { Token::Ahead }
+    }
+
+    /// Whether the entry at a position is part of this log.
+    pub fn contains(&self, (term, index): Position) -> bool {
+        index <= self.last.1 && self.term_at(index) == term
     }
 
     /// Does all operations or none; the changes become one entry.
