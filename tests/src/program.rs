@@ -61,16 +61,15 @@ impl Program {
         let mut child = self.command.spawn().expect("the program can be started");
         let stderr = Lines::follow(child.stderr.take());
         let stdout = Lines::follow(child.stdout.take());
-        Running { child, stdout, stderr, store: self.store, began: Instant::now() }
+        Running { child, stdout, stderr, began: Instant::now() }
     }
 }
 
-/// A running program. Dropping it ends its whole tree.
+/// A running program. Dropping it kills it.
 pub struct Running {
     child: Child,
     stdout: Lines,
     stderr: Lines,
-    store: PathBuf,
     began: Instant,
 }
 
@@ -122,8 +121,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        // What else it left is for the scene to end, after the test has looked for it.
         let _ = self.child.wait();
-        leftovers::kill(&self.store);
     }
 }
 

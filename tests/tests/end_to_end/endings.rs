@@ -125,3 +125,13 @@ fn the_namespaces_of_a_run_go_with_it() {
     let left: Vec<&String> = during.iter().filter(|namespace| after.contains(*namespace)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn a_leftover_would_be_found() {
+    let scene = scene();
+    let shell = std::path::Path::new("/bin/sh");
+    let daemon = ["-c", "setsid sleep 60 </dev/null >/dev/null 2>&1 &"];
+    gainsay_tests::program::Program::new(shell, scene.store(), daemon).start().wait().exits(0);
+    let found = gainsay_tests::leftovers::processes(scene.store());
+    assert!(found.iter().any(|(_, args)| args.contains("sleep 60")), "{found:?}");
+}
