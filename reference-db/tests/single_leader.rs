@@ -129,7 +129,7 @@ fn harm(world: &mut World, node: usize) {
 
 /// Sessions at work while one node after the other is harmed, each healed before the next; then all is well for a while.
 fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
-    let mut world = World::new(flags, nodes, seed).keeping(if seed % 3 == 0 { 20 } else { 5_000 });
+    let mut world = World::new(flags, nodes, seed).keeping(if seed.is_multiple_of(3) { 20 } else { 5_000 });
     let mut story = Story::new(4);
     let work = |world: &mut World, story: &mut Story, time: Duration| {
         for _ in 0..time.as_millis() / ROUND.as_millis() {

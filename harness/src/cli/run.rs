@@ -247,7 +247,15 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
     let (guarantees, not_exercised) = asked(args, workload, &*database)?;
     let node_names = args.load.nodes.0.clone();
     if let Some(path) = &args.faults.schedule {
-        crate::nemesis::read_schedule(path, &node_names).map_err(|error| usage(format!("--schedule: {error:#}")))?;
+        let schedule = crate::nemesis::read_schedule(path, &node_names);
+        let schedule = schedule.map_err(|error| usage(format!("--schedule: {error:#}")))?;
+        // What is replayed is what was asked for: a fault of it without effect must make the run no evidence.
+        nemesis = Vec::new();
+        for fault in schedule.faults {
+            if !nemesis.contains(&fault.kind) {
+                nemesis.push(fault.kind);
+            }
+        }
     }
     let config = RunConfig {
         database: args.db.clone(),
