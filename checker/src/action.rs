@@ -39,6 +39,18 @@ impl fmt::Display for Atom {
     }
 }
 
+/// A key as people read it: `k5` for the integer 5, so that it is not taken for a value; a text as it is.
+pub struct KeyName<'a>(pub &'a Atom);
+
+impl fmt::Display for KeyName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Atom::Int(key) => write!(f, "k{key}"),
+            Atom::Text(key) => f.write_str(key),
+        }
+    }
+}
+
 /// What a read returned.
 ///
 /// Lists and sets look alike on the wire; which of the two a key holds follows from what is written to it.
@@ -138,7 +150,7 @@ fn write_list(f: &mut fmt::Formatter<'_>, open: &str, values: &[Atom], close: &s
 impl fmt::Display for Step {
     /// `x := 3`, `x += 3`, `read x → [1 2]`: what proofs and drawings show.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = &self.key;
+        let key = KeyName(&self.key);
         match &self.action {
             Action::Read(None) => write!(f, "read {key}"),
             Action::Read(Some(reading)) => write!(f, "read {key} → {reading}"),

@@ -28,6 +28,7 @@ pub(crate) fn sentence(text: &str) -> String {
 
 /// `wrote x = 44`.
 pub(crate) fn did(action: &Action, key: &crate::action::Atom) -> String {
+    let key = crate::action::KeyName(key);
     match action {
         Action::Read(_) => format!("read {key}"),
         Action::Write(value) => format!("wrote {key} = {value}"),
@@ -185,5 +186,5 @@ impl Proofs {
 
 /// The name of a key.
 pub(crate) fn key_name(facts: &Facts, key: u32) -> String {
-    facts.key_names[key as usize].to_string()
+    crate::action::KeyName(&facts.key_names[key as usize]).to_string()
 }

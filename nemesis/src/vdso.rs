@@ -196,7 +196,9 @@ fn measure(page: &ClockPage) -> Result<(i64, i64), Error> {
         };
         let after = now();
         match text.trim().parse::<i64>() {
-            Ok(shown) if text.trim().len() >= NANO_DIGITS => return Ok((shown - before - (after - before) / 2, after - before)),
+            Ok(shown) if text.trim().len() >= NANO_DIGITS => {
+                return Ok((shown - before - (after - before) / 2, after - before));
+            }
             _ => last = Error(format!("{program} showed {:?} for a time in nanoseconds", text.trim())),
         }
     }

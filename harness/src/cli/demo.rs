@@ -140,7 +140,7 @@ fn write_page(first: &RunDir, second: &RunDir) -> anyhow::Result<PathBuf> {
     let pages = [verdict::load_page(first)?, verdict::load_page(second)?];
     let lost = pages[0].judgement.ledger.as_ref().map_or(0, |ledger| ledger.lost);
     let headline = format!(
-        "Same seed, same faults: asynchronous replication lost {} acknowledged writes; semi-synchronous lost {}.",
+        "Same seed, same schedule of faults: asynchronous replication lost {} acknowledged writes; semi-synchronous lost {}.",
         verdict::grouped(lost),
         pages[1]
             .judgement

@@ -112,7 +112,13 @@ fn explain(facts: &Facts, early: Zone, late: Zone) -> Anomaly {
         let step = &op.steps[0];
         match &step.action {
             crate::action::Action::Read(reading) => {
-                format!("{} read {} = {}{}", who(op), step.key, proof::got(reading.as_ref()), from_node(op))
+                format!(
+                    "{} read {} = {}{}",
+                    who(op),
+                    crate::action::KeyName(&step.key),
+                    proof::got(reading.as_ref()),
+                    from_node(op)
+                )
             }
             action => format!("{} {} {}", who(op), did(action, &step.key), acknowledged(op)),
         }
@@ -151,6 +157,6 @@ fn explain(facts: &Facts, early: Zone, late: Zone) -> Anomaly {
         ));
     }
     let text = format!("{}.", sentence(&text));
-    let key = at.steps.first().map(|step| step.key.to_string());
+    let key = at.steps.first().map(|step| crate::action::KeyName(&step.key).to_string());
     proof::anomaly(facts.history, "nonlinearizable", text, key, &parts, &edges, at.completed.min(facts.history.end))
 }
