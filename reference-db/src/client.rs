@@ -4,6 +4,7 @@
 //! is ever sent again: a retried write is two writes. A definite refusal that names the leader is followed.
 
 mod pool;
+mod quorum;
 mod session;
 
 pub use self::pool::Pool;

@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `POST /v1/txn` | operations, one or several at once |
+//! | `POST /v1/replica` | `{"get": key}` or `{"put": key, "row": row}`: for clients that coordinate a leaderless quorum themselves |
 //! | `GET /v1/health` | the run's identity, and whether clients can be served |
 //! | `GET /v1/status` | role, term, position, who leads, the node's wall clock |
 //! | `GET /v1/dump` | everything that this very replica holds, as of one position |
@@ -27,8 +28,8 @@ use tokio::sync::oneshot;
 use crate::config::Policy;
 use crate::mode::Status;
 use crate::modes::leaderless;
-use crate::node::{Answer, Arrival, Published};
-use crate::operation::{Code, Outcome, Refusal, Reply, Request, Version};
+use crate::node::{Answer, Answered, Arrival, Published};
+use crate::operation::{Code, Outcome, Refusal, ReplicaReply, ReplicaRequest, Request, Version};
 use crate::store::snapshot;
 
 /// The longest that any request waits inside.
@@ -60,6 +61,7 @@ type Shared = State<Arc<Context>>;
 pub fn router(context: Arc<Context>) -> Router {
     Router::new()
         .route("/v1/txn", post(txn))
+        .route("/v1/replica", post(replica))
         .route("/v1/health", get(health))
         .route("/v1/status", get(status))
         .route("/v1/dump", get(dump))
@@ -76,11 +78,19 @@ async fn txn(State(context): Shared, body: axum::body::Bytes) -> Response {
     answered(ask(&context, |answer| Arrival::Request(request, answer)).await)
 }
 
+async fn replica(State(context): Shared, body: axum::body::Bytes) -> Response {
+    let request: ReplicaRequest = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return refused(&Refusal::definite(Code::BadRequest, format!("the body is no request: {error}"))),
+    };
+    answered(ask(&context, |answer| Arrival::Replica(request, answer)).await)
+}
+
 async fn promote(State(context): Shared) -> Response {
     answered(ask(&context, Arrival::Promote).await)
 }
 
-async fn ask(context: &Context, arrival: impl FnOnce(Answer) -> Arrival) -> Result<Reply, Refusal> {
+async fn ask(context: &Context, arrival: impl FnOnce(Answer) -> Arrival) -> Result<Answered, Refusal> {
     let (sender, receiver) = oneshot::channel();
     let gone = |definite| Refusal { definite, ..Refusal::definite(Code::ShuttingDown, "the node is going down") };
     if context.arrivals.send(arrival(sender)).is_err() {
@@ -93,9 +103,13 @@ async fn ask(context: &Context, arrival: impl FnOnce(Answer) -> Arrival) -> Resu
     }
 }
 
-fn answered(result: Result<Reply, Refusal>) -> Response {
-    match result {
-        Ok(reply) => match serde_json::to_vec(&reply) {
+fn answered(result: Result<Answered, Refusal>) -> Response {
+    let body = result.map(|answered| match answered {
+        Answered::Reply(reply) => serde_json::to_vec(&reply),
+        Answered::Row(row) => serde_json::to_vec(&ReplicaReply { row }),
+    });
+    match body {
+        Ok(body) => match body {
             Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
             Err(error) => refused(&Refusal::unknown(Code::BadRequest, error.to_string())),
         },

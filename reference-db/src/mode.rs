@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::{Refusal, Reply, Request};
+use crate::modes::leaderless::row::Row;
+use crate::operation::{Refusal, ReplicaRequest, Reply, Request};
 use crate::store::{Store, StoreError};
 
 /// Something that happened to a node.
@@ -22,6 +23,13 @@ pub enum Input {
         ticket: Ticket,
         /// What it asks for.
         request: Request,
+    },
+    /// A client that coordinates by itself asks this very replica.
+    Replica {
+        /// Whom to answer.
+        ticket: Ticket,
+        /// What it asks for.
+        request: ReplicaRequest,
     },
     /// A message of a peer, in the order in which it was sent, some perhaps lost.
     Peer {
@@ -58,6 +66,8 @@ pub enum Message {
 pub enum Output {
     /// Answers a client.
     Reply(Ticket, Result<Reply, Refusal>),
+    /// Answers a client that coordinates by itself: what the replica holds, or nothing to a write.
+    Row(Ticket, Option<Row>),
     /// Answers a client if `until` has not passed when the answer leaves; refuses it otherwise. For leases: a process that was paused
     /// between step and send must not answer.
     ReplyBefore(Ticket, Result<Reply, Refusal>, Duration),

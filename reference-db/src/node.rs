@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::mode::{Input, Output, Protocol, Status, TICK, Ticket};
+use crate::modes::leaderless::row::Row;
 use crate::operation::{Code, Refusal, Reply};
 use crate::peers::Peers;
 use crate::store::{Store, StoreError};
@@ -21,7 +22,15 @@ use crate::store::{Store, StoreError};
 const BATCH: usize = 1_024;
 
 /// An answer on its way to a client.
-pub type Answer = oneshot::Sender<Result<Reply, Refusal>>;
+pub type Answer = oneshot::Sender<Result<Answered, Refusal>>;
+
+/// What clients are answered.
+pub enum Answered {
+    /// An ordinary reply.
+    Reply(Reply),
+    /// What a replica holds.
+    Row(Option<Row>),
+}
 
 /// What reaches the node's thread.
 pub enum Arrival {
@@ -29,6 +38,8 @@ pub enum Arrival {
     Input(Input),
     /// A request, with whom to answer.
     Request(crate::operation::Request, Answer),
+    /// A request to this very replica.
+    Replica(crate::operation::ReplicaRequest, Answer),
     /// An operator asks this node to lead.
     Promote(Answer),
     /// The process is to end.
@@ -90,6 +101,11 @@ impl Node {
                         next += 1;
                         Input::Client { ticket: Ticket(next - 1), request }
                     }
+                    Arrival::Replica(request, answer) => {
+                        answers.insert(Ticket(next), answer);
+                        next += 1;
+                        Input::Replica { ticket: Ticket(next - 1), request }
+                    }
                     Arrival::Promote(answer) => {
                         answers.insert(Ticket(next), answer);
                         next += 1;
@@ -126,11 +142,13 @@ impl Node {
 
     fn carry_out(&mut self, output: Output, answers: &mut HashMap<Ticket, Answer>, own: &mut Vec<Input>) {
         match output {
-            Output::Reply(ticket, result) => answer(answers, ticket, result),
+            Output::Reply(ticket, result) => answer(answers, ticket, result.map(Answered::Reply)),
+            Output::Row(ticket, row) => answer(answers, ticket, Ok(Answered::Row(row))),
             Output::ReplyBefore(ticket, result, until) => {
                 let in_time = self.began.elapsed() < until;
                 let late = || Refusal::definite(Code::LeaseExpired, "this node can't be sure that it still leads");
-                answer(answers, ticket, if in_time { result } else { Err(late()) });
+                let result = if in_time { result } else { Err(late()) };
+                answer(answers, ticket, result.map(Answered::Reply));
             }
             Output::Send(to, message) if to == self.name => own.push(Input::Peer { from: to, message }),
             Output::Send(to, message) => self.peers.send(&to, message),
@@ -161,7 +179,7 @@ impl Node {
     }
 }
 
-fn answer(answers: &mut HashMap<Ticket, Answer>, ticket: Ticket, result: Result<Reply, Refusal>) {
+fn answer(answers: &mut HashMap<Ticket, Answer>, ticket: Ticket, result: Result<Answered, Refusal>) {
     if let Some(answer) = answers.remove(&ticket) {
         // A client that went away needs no answer.
         let _ = answer.send(result);

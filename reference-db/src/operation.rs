@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::modes::leaderless::row::Row;
 use crate::value::{Cell, Value};
 
 /// One operation on one key. A request carries one or several, done as one atomic transaction where the mode has them.
@@ -159,6 +160,33 @@ pub struct Request {
     pub context: BTreeMap<String, Context>,
 }
 
+/// A request of a client that coordinates by itself, to one replica: `POST /v1/replica`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum ReplicaRequest {
+    /// Merge this row, and say so when it is on disk.
+    Put {
+        /// The key.
+        #[serde(rename = "put")]
+        key: String,
+        /// The row.
+        row: Row,
+    },
+    /// What do you hold?
+    Get {
+        /// The key.
+        #[serde(rename = "get")]
+        key: String,
+    },
+}
+
+/// What a replica answers to it: the row that it holds, if any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaReply {
+    /// The row; to a put, nothing.
+    pub row: Option<Row>,
+}
+
 /// A successful answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
@@ -169,7 +197,7 @@ pub struct Reply {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
-    /// For several keys under version vectors: the context of each, in the order of the operations.
+    /// Under version vectors: what the session knows of each key now, in the order of the operations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contexts: Vec<Context>,
 }

@@ -5,13 +5,12 @@
 mod world;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use refdb::mode::Ticket;
 use refdb::operation::{Code, Request, Version};
-use world::{ROUND, World, append, list, read};
+use world::{ROUND, World, append, every, harm, list, read, seeds};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -109,24 +108,6 @@ impl Story {
     }
 }
 
-/// The faults of one node at a time.
-fn harm(world: &mut World, node: usize) {
-    let others: Vec<usize> = (0..world.machines.len()).filter(|other| *other != node).collect();
-    match world.rng.random_range(0..7) {
-        0 | 1 => world.kill(node),
-        2 => world.machines[node].paused = true,
-        3 => world.cut_off(node),
-        4 => world.cut.extend(others.iter().map(|other| (node, *other))),
-        5 => world.cut.extend(others.iter().map(|other| (*other, node))),
-        _ => {
-            for other in others {
-                world.slow.insert((node, other), 150 * MS);
-                world.slow.insert((other, node), 150 * MS);
-            }
-        }
-    }
-}
-
 /// Sessions at work while one node after the other is harmed, each healed before the next; then all is well for a while.
 fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
     let mut world = World::new(flags, nodes, seed).keeping(if seed.is_multiple_of(3) { 20 } else { 5_000 });
@@ -161,23 +142,6 @@ fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
         }
     }
     (world, story)
-}
-
-fn seeds(usual: Range<u64>) -> Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    match (number("GAINSAY_SEED"), number("GAINSAY_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => usual.start..usual.start + count,
-        (None, None) => usual,
-    }
-}
-
-/// Runs every seed, and names the one that fails.
-fn every(usual: Range<u64>, check: impl Fn(u64)) {
-    for seed in seeds(usual) {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(seed)));
-        assert!(outcome.is_ok(), "seed {seed} fails; GAINSAY_SEED={seed} repeats it");
-    }
 }
 
 fn same_everywhere(world: &World) {

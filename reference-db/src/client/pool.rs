@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Dump, Health, NodeStatus};
-use crate::operation::{Code, Refusal, Reply, Request};
+use crate::operation::{Code, Refusal, ReplicaReply, ReplicaRequest, Reply, Request};
 
 /// How long a connection may take; below the request's own limit, or a hung connect would look like an unknown outcome.
 const CONNECT: Duration = Duration::from_millis(300);
@@ -62,12 +62,22 @@ impl Pool {
         self.post(node, "txn", serde_json::to_vec(request)).await
     }
 
+    /// Asks one replica, for a client that coordinates by itself.
+    pub async fn replica(&self, node: &str, request: &ReplicaRequest) -> Result<ReplicaReply, Refusal> {
+        self.post(node, "replica", serde_json::to_vec(request)).await
+    }
+
     /// Makes `node` the leader.
     pub async fn promote(&self, node: &str) -> Result<Reply, Refusal> {
         self.post(node, "promote", Ok(Vec::new())).await
     }
 
-    async fn post(&self, node: &str, path: &str, body: serde_json::Result<Vec<u8>>) -> Result<Reply, Refusal> {
+    async fn post<T: DeserializeOwned>(
+        &self,
+        node: &str,
+        path: &str,
+        body: serde_json::Result<Vec<u8>>,
+    ) -> Result<T, Refusal> {
         let body = body.map_err(|error| Refusal::definite(Code::BadRequest, error.to_string()))?;
         let url = format!("http://{}/v1/{path}", self.address(node)?);
         let sent = self.http.post(url).timeout(self.timeout).body(body).send().await;

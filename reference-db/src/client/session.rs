@@ -7,7 +7,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::pool::Pool;
-use crate::config::{ModeConfig, Policy, ReadPolicy};
+use super::quorum::Quorum;
+use crate::config::{Coordinator, ModeConfig, Policy, ReadPolicy};
 use crate::modes::leaderless::hash;
 use crate::operation::{Code, Context, Operation, Refusal, Reply, Request, Version};
 
@@ -28,6 +29,7 @@ pub struct Session {
     token: Option<(u64, u64)>,
     contexts: HashMap<String, Context>,
     order: VecDeque<String>,
+    quorum: Quorum,
 }
 
 /// A refusal with the node that spoke last.
@@ -52,6 +54,7 @@ impl Session {
             token: None,
             contexts: HashMap::new(),
             order: VecDeque::new(),
+            quorum: Quorum::new(config, name),
         }
     }
 
@@ -61,6 +64,7 @@ impl Session {
         self.token = None;
         self.contexts.clear();
         self.order.clear();
+        self.quorum.rename(name);
     }
 
     /// Does `ops` as one request.
@@ -78,11 +82,15 @@ impl Session {
                 ReadPolicy::Sticky => self.at_own(self.request(ops, false)).await,
                 ReadPolicy::Token => self.with_token(self.request(ops, false)).await,
             },
-            Policy::Leaderless(_) => {
+            Policy::Leaderless(mode) => {
                 let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
+                let by_client = mode.coordinator == Coordinator::Client;
                 let request = self.request(ops, false);
-                let outcome = self.at_any(request).await;
-                if let (Ok(reply), false) = (&outcome, writes) {
+                let outcome = match by_client {
+                    true => self.quorum.execute(&self.pool, &request).await,
+                    false => self.at_any(request).await,
+                };
+                if let Ok(reply) = &outcome {
                     self.learn(&keys, reply);
                 }
                 outcome
@@ -208,14 +216,10 @@ impl Session {
         self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
     }
 
-    /// Remembers what this session has read of its keys. An acknowledgement teaches nothing: a context that covers a node's newest dot also covers its
-    /// earlier ones, among them concurrent writes of strangers, which would vanish unread with this session's next write.
+    /// Remembers what this session knows of its keys, as far as the replies say that it may: a node says nothing where its newest dot would cover
+    /// concurrent writes of strangers too.
     fn learn(&mut self, keys: &[String], reply: &Reply) {
-        let contexts: Vec<Context> = match &reply.version {
-            Some(Version::Vector { seen, .. }) => vec![seen.clone()],
-            _ => reply.contexts.clone(),
-        };
-        for (key, context) in keys.iter().zip(contexts) {
+        for (key, context) in keys.iter().zip(reply.contexts.iter().cloned()) {
             if self.contexts.insert(key.clone(), context).is_none() {
                 self.order.push_back(key.clone());
             }

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test program uses a part of the world")]
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -287,6 +288,7 @@ impl World {
                 let late = || Refusal::definite(refdb::operation::Code::LeaseExpired, "late");
                 self.answered(node, ticket, if at < until { result } else { Err(late()) });
             }
+            Output::Row(ticket, _) => panic!("nobody asked a replica for {ticket:?}"),
             Output::Send(to, message) => {
                 let to = self.machines.iter().position(|machine| machine.name == to).expect("a node");
                 if to == node {
@@ -361,6 +363,42 @@ pub fn append(key: &str, value: i64) -> Request {
 /// A read.
 pub fn read(key: &str) -> Request {
     Request { ops: vec![Operation::Read { key: key.to_string() }], ..Request::default() }
+}
+
+/// The seeds to run: the usual ones, or `GAINSAY_SEEDS` many from the first of them, or the one called `GAINSAY_SEED`.
+pub fn seeds(usual: Range<u64>) -> Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (number("GAINSAY_SEED"), number("GAINSAY_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(count)) => usual.start..usual.start + count,
+        (None, None) => usual,
+    }
+}
+
+/// Runs every seed, and names the one that fails.
+pub fn every(usual: Range<u64>, check: impl Fn(u64)) {
+    for seed in seeds(usual) {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(seed)));
+        assert!(outcome.is_ok(), "seed {seed} fails; GAINSAY_SEED={seed} repeats it");
+    }
+}
+
+/// The faults of one node at a time.
+pub fn harm(world: &mut World, node: usize) {
+    let others: Vec<usize> = (0..world.machines.len()).filter(|other| *other != node).collect();
+    match world.rng.random_range(0..7) {
+        0 | 1 => world.kill(node),
+        2 => world.machines[node].paused = true,
+        3 => world.cut_off(node),
+        4 => world.cut.extend(others.iter().map(|other| (node, *other))),
+        5 => world.cut.extend(others.iter().map(|other| (*other, node))),
+        _ => {
+            for other in others {
+                world.slow.insert((node, other), Duration::from_millis(150));
+                world.slow.insert((other, node), Duration::from_millis(150));
+            }
+        }
+    }
 }
 
 /// The list in an answer.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::row::Row;
+use super::row::{Dot, Row, covers};
 use super::{Message, Node, TicketOf};
 use crate::config::Versions;
 use crate::mode::{Output, Ticket};
@@ -11,9 +11,9 @@ use crate::store::{Store, StoreError};
 use crate::value::Value;
 
 /// How long replicas have to answer.
-const QUORUM_LIMIT: Duration = Duration::from_millis(700);
+pub const QUORUM_LIMIT: Duration = Duration::from_millis(700);
 /// How long after its answer a read waits for the late replicas, to mend them.
-const REPAIR_WAIT: Duration = Duration::from_millis(300);
+pub const REPAIR_WAIT: Duration = Duration::from_millis(300);
 
 /// A request under way: its keys in turn, one quorum each.
 pub struct Task {
@@ -80,12 +80,9 @@ impl Node {
     ) -> Result<(), StoreError> {
         let replicas = self.replicas(key);
         let (row, version) = self.stamp(store, key, value, request.context.get(key))?;
-        let reply = Reply {
-            node: self.me.name.clone(),
-            results: vec![Outcome::Done],
-            version: Some(version),
-            contexts: Vec::new(),
-        };
+        let contexts = learned(&row, &version).into_iter().collect();
+        let reply =
+            Reply { node: self.me.name.clone(), results: vec![Outcome::Done], version: Some(version), contexts };
         let task = self.next_task;
         self.next_task += 1;
         let kind = Kind::Write { confirmed: 0, reply };
@@ -114,7 +111,10 @@ impl Node {
     ) -> Result<(Row, Version), StoreError> {
         match self.policy.versions {
             Versions::Lww => {
-                let timestamp = wall_clock();
+                // The wall clock, wherever it goes; only the same instant is not given out twice.
+                let clock = wall_clock();
+                let timestamp = if clock == self.stamped { clock + 1 } else { clock };
+                self.stamped = timestamp;
                 let writer = self.me.name.clone();
                 let version = Version::Stamp { timestamp, writer: writer.clone() };
                 Ok((Row::Stamped { timestamp, writer, value }, version))
@@ -261,14 +261,28 @@ impl Node {
     }
 }
 
-fn merged(answers: &[(String, Option<Row>)]) -> Option<Row> {
+/// What a session knows after a write: what it knew before and its own. Its own dot's counter also covers this coordinator's earlier ones, so where one
+/// of them stands beside it that the session has not read, the session must not claim to know it, or its next write would replace it unseen.
+fn learned(row: &Row, version: &Version) -> Option<Context> {
+    let (Row::Vector { siblings, .. }, Version::Vector { seen, dots }) = (row, version) else { return None };
+    let mut context = seen.clone();
+    for (actor, counter) in dots {
+        let unread = |(dot, _): &(Dot, Option<Value>)| dot.0 == *actor && dot.1 < *counter && !covers(seen, dot);
+        if !siblings.iter().any(unread) {
+            context.insert(actor.clone(), *counter);
+        }
+    }
+    Some(context)
+}
+
+pub fn merged(answers: &[(String, Option<Row>)]) -> Option<Row> {
     let mut rows = answers.iter().filter_map(|(_, row)| row.as_ref());
     let first = rows.next()?.clone();
     Some(rows.fold(first, |merged, row| merged.merged(row)))
 }
 
 /// What a client is shown of the replicas' rows.
-fn seen(answers: &[(String, Option<Row>)]) -> (Outcome, Version) {
+pub fn seen(answers: &[(String, Option<Row>)]) -> (Outcome, Version) {
     match merged(answers) {
         None => (Outcome::Nil, Version::Vector { seen: Context::new(), dots: Vec::new() }),
         Some(row) => shown(row),
@@ -296,7 +310,7 @@ pub fn shown(row: Row) -> (Outcome, Version) {
 }
 
 /// The wall clock, deliberately trusted: that is what last-write-wins does.
-fn wall_clock() -> i64 {
+pub fn wall_clock() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or_else(|before| -(before.duration().as_nanos() as i64), |since| since.as_nanos() as i64)
 }

@@ -17,7 +17,7 @@
 
 mod coordinate;
 
-pub use self::coordinate::shown;
+pub use self::coordinate::{QUORUM_LIMIT, REPAIR_WAIT, merged, seen, shown, wall_clock};
 pub mod row;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +32,7 @@ use self::row::Row;
 use super::Identity;
 use crate::config::Leaderless;
 use crate::mode::{Input, Output, Protocol, Status, Ticket};
-use crate::operation::{Code, Refusal};
+use crate::operation::{Code, Refusal, ReplicaRequest};
 use crate::store::{Store, StoreError};
 
 /// Into how many buckets keys fall for comparison.
@@ -97,10 +97,20 @@ pub struct Node {
     tasks: HashMap<u64, Task>,
     /// Which task and which of its parts a message belongs to.
     next_task: u64,
-    digests: Vec<u64>,
-    keys: BTreeMap<String, u64>,
+    /// For each peer, what this node holds of the keys that both of them are replicas of, by bucket.
+    digests: BTreeMap<String, Vec<u64>>,
+    keys: BTreeMap<String, Known>,
+    /// The newest time stamp given out.
+    stamped: i64,
     compare_due: Duration,
     applied: u64,
+}
+
+/// What a node keeps in mind of a key.
+struct Known {
+    digest: u64,
+    /// The key's replicas if this node is one of them.
+    sharers: Vec<String>,
 }
 
 impl Node {
@@ -119,7 +129,8 @@ impl Node {
             counter: 0,
             tasks: HashMap::new(),
             next_task: 1,
-            digests: vec![0; BUCKETS],
+            digests: BTreeMap::new(),
+            stamped: 0,
             keys: BTreeMap::new(),
             compare_due: Duration::ZERO,
             applied: 0,
@@ -156,33 +167,49 @@ impl Node {
         Ok(true)
     }
 
-    /// Keeps the bucket's digest in step with a row: digests are sums, so one row's change is one subtraction and one addition.
+    /// Keeps the digests in step with a row: they are sums, so one row's change is one subtraction and one addition. Only keys that both hold are compared;
+    /// otherwise two nodes with different sets of keys would never be done.
     fn remember(&mut self, key: &str, text: &str) {
         let digest = hash(&[key, text]);
-        let bucket = &mut self.digests[bucket(key)];
-        let old = self.keys.insert(key.to_string(), digest).unwrap_or(0);
-        *bucket = bucket.wrapping_sub(old).wrapping_add(digest);
+        let old = match self.keys.get_mut(key) {
+            Some(known) => std::mem::replace(&mut known.digest, digest),
+            None => {
+                let replicas = self.replicas(key);
+                let sharers = if replicas.contains(&self.me.name) { replicas } else { Vec::new() };
+                self.keys.insert(key.to_string(), Known { digest, sharers });
+                0
+            }
+        };
+        let Some(known) = self.keys.get(key) else { return };
+        for peer in known.sharers.iter().filter(|peer| **peer != self.me.name) {
+            let digests = self.digests.entry(peer.clone()).or_insert_with(|| vec![0; BUCKETS]);
+            let bucket = &mut digests[bucket(key)];
+            *bucket = bucket.wrapping_sub(old).wrapping_add(digest);
+        }
+    }
+
+    fn digests_for(&self, peer: &str) -> Vec<u64> {
+        self.digests.get(peer).cloned().unwrap_or_else(|| vec![0; BUCKETS])
     }
 
     fn send(&self, to: &str, message: Message) -> Output {
         Output::Send(to.to_string(), crate::mode::Message::Leaderless(message))
     }
 
-    fn tick(&mut self, store: &Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+    fn tick(&mut self, now: Duration, out: &mut Vec<Output>) {
         self.expire(now, out);
         if self.policy.anti_entropy && now >= self.compare_due && self.me.nodes.len() > 1 {
             self.compare_due = now + COMPARE_EVERY;
             let others: Vec<&String> = self.me.nodes.iter().filter(|node| **node != self.me.name).collect();
             let peer = others[self.rng.random_range(0..others.len())].clone();
-            out.push(self.send(&peer, Message::Digests(self.digests.clone())));
+            out.push(self.send(&peer, Message::Digests(self.digests_for(&peer))));
         }
-        let _ = store;
-        Ok(())
     }
 
     /// A peer's digests: our rows of the buckets that differ, and a request for theirs.
     fn compared(&mut self, store: &Store, from: &str, theirs: &[u64], out: &mut Vec<Output>) -> Result<(), StoreError> {
-        let differ = |bucket: &usize| theirs.get(*bucket).is_some_and(|digest| *digest != self.digests[*bucket]);
+        let ours = self.digests_for(from);
+        let differ = |bucket: &usize| theirs.get(*bucket).is_some_and(|digest| *digest != ours[*bucket]);
         let buckets: Vec<usize> = (0..BUCKETS).filter(differ).take(BUCKETS_AT_ONCE).collect();
         self.send_buckets(store, from, &buckets, true, out)
     }
@@ -200,9 +227,9 @@ impl Node {
         }
         let keys: Vec<String> = self
             .keys
-            .keys()
-            .filter(|key| buckets.contains(&bucket(key)) && self.replicas(key).iter().any(|node| node == to))
-            .cloned()
+            .iter()
+            .filter(|(key, known)| known.sharers.iter().any(|node| node == to) && buckets.contains(&bucket(key)))
+            .map(|(key, _)| key.clone())
             .collect();
         let mut rows = Vec::new();
         for key in keys {
@@ -256,7 +283,7 @@ impl Protocol for Node {
     fn step(&mut self, store: &mut Store, now: Duration, input: Input) -> Result<Vec<Output>, StoreError> {
         let mut out = Vec::new();
         match input {
-            Input::Tick => self.tick(store, now, &mut out)?,
+            Input::Tick => self.tick(now, &mut out),
             Input::Client { ticket, request } => self.request(store, now, ticket, request, &mut out)?,
             Input::Promote { ticket } => {
                 let refusal = Refusal::definite(Code::Unsupported, "there is no leader in this mode");
@@ -264,6 +291,16 @@ impl Protocol for Node {
             }
             Input::Peer { from, message: crate::mode::Message::Leaderless(message) } => {
                 self.receive(store, now, &from, message, &mut out)?;
+            }
+            Input::Replica { ticket, request } => {
+                let row = match request {
+                    ReplicaRequest::Get { key } => self.row(store, &key)?,
+                    ReplicaRequest::Put { key, row } => {
+                        self.merge(store, &key, &row)?;
+                        None
+                    }
+                };
+                out.push(Output::Row(ticket, row));
             }
             Input::Peer { .. } => {}
         }

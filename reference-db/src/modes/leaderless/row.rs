@@ -24,7 +24,7 @@ pub enum Row {
         #[serde(rename = "c")]
         context: Context,
     },
-    /// The last write by time stamp, ties by writer.
+    /// The last write by time stamp, ties by writer and value: replicas must agree even where a writer's clock went back.
     #[serde(rename = "t")]
     Stamped {
         /// Nanoseconds since the epoch.
@@ -81,10 +81,10 @@ impl Row {
                 Row::Vector { siblings, context }
             }
             (
-                Row::Stamped { timestamp: ours, writer: our_writer, .. },
-                Row::Stamped { timestamp: theirs, writer: their_writer, .. },
+                Row::Stamped { timestamp: ours, writer: our_writer, value: our_value },
+                Row::Stamped { timestamp: theirs, writer: their_writer, value: their_value },
             ) => {
-                if (theirs, their_writer) > (ours, our_writer) {
+                if (theirs, their_writer, their_value) > (ours, our_writer, our_value) {
                     other.clone()
                 } else {
                     self.clone()
@@ -154,14 +154,16 @@ mod tests {
     #[test]
     fn merging_is_associative_commutative_and_idempotent() {
         let mut rows = vec![Row::empty()];
-        for step in 0..4_u64 {
+        for _ in 0..4 {
             let mut grown = Vec::new();
             for row in &rows {
                 for actor in ["a", "b", "c"] {
                     let Row::Vector { context: all, .. } = row else { panic!("a vector") };
                     let counter = all.get(actor).copied().unwrap_or(0) + 1;
                     for seen in [Context::new(), all.clone()] {
-                        grown.push(row.written(dot(actor, counter), Some(Value::Int(step as i64)), &seen));
+                        // A dot is one write: it has one value, whatever else its row holds.
+                        let value = Value::Text(format!("{actor}{counter}"));
+                        grown.push(row.written(dot(actor, counter), Some(value), &seen));
                     }
                 }
             }

@@ -102,7 +102,7 @@ impl Node {
             out.push(Output::Say(format!("asks for term {term}, log at {:?}", self.last)));
         }
         let deposes = self.leader.take().filter(|_| force);
-        let again = now + ASK_AGAIN;
+        let again = now + self.ask_again();
         self.role =
             Role::Candidate(Canvass { trial, force, term, since: now, again, deposes, answers: BTreeMap::new() });
         self.ask_others(now, out);
@@ -111,8 +111,9 @@ impl Node {
 
     /// Asks those that have not granted yet: a question may have been lost with a broken connection, and its answer may be the one that counts.
     fn ask_others(&mut self, now: Duration, out: &mut Vec<Output>) {
+        let again = now + self.ask_again();
         let Role::Candidate(canvass) = &mut self.role else { return };
-        canvass.again = now + ASK_AGAIN;
+        canvass.again = again;
         let (term, trial, force) = (canvass.term, canvass.trial, canvass.force);
         let silent: Vec<String> = match &self.role {
             Role::Candidate(canvass) => self.others().filter(|other| !canvass.granted_by(other)).cloned().collect(),
@@ -187,13 +188,15 @@ impl Node {
 
     fn give_up(&mut self, now: Duration) {
         self.role = Role::Follower;
-        if self.founds() {
-            self.election_due = now + FOUNDING;
-        } else if self.resumes || self.policy.failover == Failover::Auto {
+        if self.founds() || self.resumes || self.policy.failover == Failover::Auto {
             self.election_due = now + self.patience() / 2;
         } else {
             self.election_due = NEVER;
         }
+    }
+
+    fn ask_again(&self) -> Duration {
+        if self.founds() { FOUNDING } else { ASK_AGAIN }
     }
 
     /// Whether this node is to found the cluster: nobody has led yet, and the others are still being started.
@@ -217,7 +220,7 @@ impl Node {
             self.give_up(now);
         } else if enough && granted >= self.majority() {
             if trial { self.canvass(store, now, false, force, out)? } else { self.decide(store, now, out)? }
-        } else if waited >= patience * 2 || (self.founds() && waited >= FOUNDING) {
+        } else if waited >= self.policy.failover_timeout * 2 {
             self.give_up(now);
         } else if ask {
             self.ask_others(now, out);

@@ -419,6 +419,10 @@ impl Protocol for Node {
             Input::Peer { from, message: crate::mode::Message::Leader(message) } => {
                 self.receive(store, now, &from, message, &mut out)?;
             }
+            Input::Replica { ticket, .. } => {
+                let refusal = Refusal::definite(Code::Unsupported, "clients coordinate only in the leaderless mode");
+                out.push(Output::Reply(ticket, Err(refusal)));
+            }
             Input::Peer { .. } => {}
         }
         Ok(out)

@@ -1,0 +1,207 @@
+//! Leaderless replication under faults that a seed decides: what must hold in every history.
+
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use refdb::mode::Ticket;
+use refdb::modes::leaderless::{replicas, row::Row, shown};
+use refdb::operation::{Context, Operation, Outcome, Reply, Request};
+use refdb::value::Value;
+use world::{ROUND, World, every, harm, read};
+
+const MS: Duration = Duration::from_millis(1);
+const KEYS: usize = 6;
+
+/// One session, one operation at a time, with what it has been shown of each key.
+#[derive(Default)]
+struct Session {
+    busy: Option<(Ticket, String, Option<i64>, Duration)>,
+    contexts: BTreeMap<String, Context>,
+    /// The values that it was shown or wrote itself: only these may its writes replace.
+    knows: BTreeMap<String, BTreeSet<i64>>,
+}
+
+#[derive(Default)]
+struct Story {
+    sessions: Vec<Session>,
+    acknowledged: Vec<(String, i64)>,
+    /// Values that a write was entitled to replace.
+    replaced: BTreeSet<i64>,
+    next: i64,
+}
+
+fn values(outcome: Option<&Outcome>) -> BTreeSet<i64> {
+    let int = |value: &Value| if let Value::Int(value) = value { Some(*value) } else { None };
+    match outcome {
+        Some(Outcome::Value(value)) => int(value).into_iter().collect(),
+        Some(Outcome::Siblings(values)) => values.iter().filter_map(int).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+impl Story {
+    fn step(&mut self, world: &mut World) {
+        for at in 0..self.sessions.len() {
+            self.collect(world, at);
+            if self.sessions[at].busy.is_none() && world.rng.random_range(0..3) == 0 {
+                self.begin(world, at);
+            }
+        }
+    }
+
+    fn begin(&mut self, world: &mut World, at: usize) {
+        let key = format!("k{}", world.rng.random_range(0..KEYS));
+        let node = world.rng.random_range(0..world.machines.len());
+        if !world.up(node) {
+            return;
+        }
+        let session = &mut self.sessions[at];
+        if world.rng.random_range(0..3) == 0 {
+            let ticket = world.ask(node, read(&key));
+            session.busy = Some((ticket, key, None, world.now));
+            return;
+        }
+        self.next += 1;
+        let known = session.knows.entry(key.clone()).or_default();
+        self.replaced.extend(known.iter());
+        let context = session.contexts.get(&key).map(|context| (key.clone(), context.clone())).into_iter().collect();
+        let write = Operation::Write { key: key.clone(), value: Value::Int(self.next) };
+        let ticket = world.ask(node, Request { ops: vec![write], context, ..Request::default() });
+        session.busy = Some((ticket, key, Some(self.next), world.now));
+    }
+
+    fn collect(&mut self, world: &mut World, at: usize) {
+        let session = &mut self.sessions[at];
+        let Some((ticket, key, wrote, since)) = session.busy.take() else { return };
+        let Some(answered) = world.answers.remove(&ticket) else {
+            if world.now - since < 900 * MS {
+                session.busy = Some((ticket, key, wrote, since));
+            }
+            return;
+        };
+        let Ok(Reply { results, contexts, .. }) = answered.result else { return };
+        if let Some(context) = contexts.into_iter().next() {
+            session.contexts.insert(key.clone(), context);
+        }
+        match wrote {
+            Some(value) => {
+                self.acknowledged.push((key.clone(), value));
+                session.knows.entry(key).or_default().insert(value);
+            }
+            None => {
+                session.knows.insert(key, values(results.first()));
+            }
+        }
+    }
+}
+
+fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
+    let mut world = World::new(flags, nodes, seed);
+    let mut story = Story { sessions: (0..6).map(|_| Session::default()).collect(), ..Story::default() };
+    let work = |world: &mut World, story: &mut Story, time: Duration| {
+        for _ in 0..time.as_millis() / ROUND.as_millis() {
+            world.round();
+            story.step(world);
+        }
+    };
+    for _ in 0..3 {
+        let node = world.rng.random_range(0..nodes);
+        harm(&mut world, node);
+        let (ill, well) = (world.rng.random_range(30..1_000), world.rng.random_range(50..500));
+        work(&mut world, &mut story, ill * MS);
+        world.heal();
+        work(&mut world, &mut story, well * MS);
+    }
+    world.run(800 * MS);
+    for at in 0..story.sessions.len() {
+        story.collect(&mut world, at);
+    }
+    (world, story)
+}
+
+/// What each replica of each key holds.
+fn held(world: &World, n: usize) -> BTreeMap<String, Vec<(Outcome, String)>> {
+    let names: Vec<String> = world.machines.iter().map(|machine| machine.name.clone()).collect();
+    let mut keys: BTreeMap<String, Vec<(Outcome, String)>> = BTreeMap::new();
+    for (node, name) in names.iter().enumerate() {
+        let rows: BTreeMap<String, String> = world.disk(node).versions.into_iter().collect();
+        for key in (0..KEYS).map(|number| format!("k{number}")) {
+            if replicas(&names, &key, n).contains(name) {
+                let text = rows.get(&key).cloned().unwrap_or_default();
+                let row: Option<Row> = serde_json::from_str(&text).ok();
+                keys.entry(key).or_default().push((row.map_or(Outcome::Nil, |row| shown(row).0), text));
+            }
+        }
+    }
+    keys
+}
+
+fn converges(world: &mut World, n: usize) {
+    let same = |world: &World| held(world, n).values().all(|held| held.iter().all(|one| one.1 == held[0].1));
+    for _ in 0..40 {
+        world.run(400 * MS);
+        if same(world) {
+            return;
+        }
+    }
+    panic!("replicas do not converge: {:?}", held(world, n));
+}
+
+#[test]
+fn vectors_lose_no_acknowledged_write_that_nobody_knowingly_replaced() {
+    every(0..40, |seed| {
+        let (nodes, n) = if seed % 2 == 0 { (3, 3) } else { (5, 3) };
+        let (mut world, story) = torture(&format!("--mode leaderless --n {n}"), nodes, seed);
+        assert!(story.acknowledged.len() > 20, "hardly anything was acknowledged");
+        converges(&mut world, n);
+        let held = held(&world, n);
+        for (key, value) in &story.acknowledged {
+            let there = values(Some(&held[key][0].0)).contains(value);
+            assert!(there || story.replaced.contains(value), "the acknowledged {value} of {key} is lost");
+        }
+    });
+}
+
+#[test]
+fn time_stamps_converge() {
+    every(100..120, |seed| {
+        let (mut world, story) = torture("--mode leaderless --n 3 --versions lww", 5, seed);
+        converges(&mut world, 3);
+        let held = held(&world, 3);
+        assert!(story.acknowledged.iter().all(|(key, _)| !values(Some(&held[key][0].0)).is_empty()));
+    });
+}
+
+#[test]
+fn without_repair_and_comparison_replicas_stay_apart() {
+    let apart = (200..210).any(|seed| {
+        let (mut world, _) = torture("--mode leaderless --read-repair off --anti-entropy off --versions lww", 3, seed);
+        world.run(4_000 * MS);
+        held(&world, 3).values().any(|held| held.iter().any(|one| one.1 != held[0].1))
+    });
+    assert!(apart, "the world is too kind to show anything");
+}
+
+/// Two sessions write through one coordinator without having read each other. The second one's next write must not replace the first one's.
+#[test]
+fn a_session_never_replaces_what_it_was_not_shown() {
+    let mut world = World::new("--mode leaderless", 3, 1);
+    let mut write = |value: i64, context: Option<Context>| {
+        let ops = vec![Operation::Write { key: "k".to_string(), value: Value::Int(value) }];
+        let context = context.map(|context| ("k".to_string(), context)).into_iter().collect();
+        let ticket = world.ask(0, Request { ops, context, ..Request::default() });
+        assert!(world.until(500 * MS, |world| world.answers.contains_key(&ticket)), "no answer");
+        let answered = world.answers.remove(&ticket).expect("it is there");
+        answered.result.expect("a quorum").contexts.into_iter().next()
+    };
+    write(1, None);
+    let second = write(2, None);
+    write(3, second);
+    let ticket = world.ask(0, read("k"));
+    assert!(world.until(500 * MS, |world| world.answers.contains_key(&ticket)), "no answer");
+    let reply = world.answers.remove(&ticket).expect("it is there").result.expect("a quorum");
+    assert!(values(reply.results.first()).contains(&1), "1 was never read by anybody, and is gone: {reply:?}");
+}

@@ -1,0 +1,266 @@
+//! Real nodes: processes, sockets and files on this machine.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use refdb::client::{NodeStatus, Operation, Outcome, Pool, Session};
+use refdb::value::Value;
+
+/// The longest that anything here may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Cluster {
+    flags: String,
+    dir: tempfile::TempDir,
+    ports: Vec<(SocketAddr, SocketAddr)>,
+    processes: Vec<Option<Child>>,
+}
+
+/// A port that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for process in self.processes.iter_mut().flatten() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Cluster {
+    fn start(flags: &str, nodes: usize) -> Cluster {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let ports = (0..nodes).map(|_| (free(), free())).collect();
+        let processes = (0..nodes).map(|_| None).collect();
+        let mut cluster = Cluster { flags: flags.to_string(), dir, ports, processes };
+        (0..nodes).for_each(|node| cluster.spawn(node));
+        cluster
+    }
+
+    fn command(&self, node: usize) -> Command {
+        let peers = self.ports.iter().enumerate().map(|(number, ports)| format!("n{}={}", number + 1, ports.1));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refdb"));
+        let name = format!("n{}", node + 1);
+        command.args(["--name", &name, "--run", "test", "--dir"]).arg(self.dir.path().join(&name));
+        command.args(["--listen", &self.ports[node].0.to_string(), "--peer-listen", &self.ports[node].1.to_string()]);
+        command.args(["--peers", &peers.collect::<Vec<_>>().join(",")]).args(self.flags.split_whitespace());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn spawn(&mut self, node: usize) {
+        self.processes[node] = Some(self.command(node).spawn().expect("refdb starts"));
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self, node: usize) {
+        if let Some(mut process) = self.processes[node].take() {
+            process.kill().expect("it can be killed");
+            process.wait().expect("it ends");
+        }
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        let nodes = self.ports.iter().enumerate().map(|(number, ports)| (format!("n{}", number + 1), ports.0));
+        Arc::new(Pool::new(nodes.collect(), Duration::from_secs(2)).expect("a pool"))
+    }
+
+    fn session(&self, name: &str) -> Session {
+        let config = config(&self.flags, self.ports.len());
+        Session::new(self.pool(), &config, name, 1)
+    }
+}
+
+fn config(flags: &str, nodes: usize) -> refdb::config::ModeConfig {
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[arg(long)]
+        keep_log: Option<u64>,
+        #[command(flatten)]
+        mode: refdb::config::ModeArgs,
+    }
+    let words = std::iter::once("test").chain(flags.split_whitespace());
+    let flags = <Flags as clap::Parser>::try_parse_from(words).expect("sensible flags");
+    flags.mode.config(nodes).expect("sensible flags")
+}
+
+/// Asks the nodes for their status until `done` finds what it wants.
+async fn until<T>(pool: &Pool, what: &str, done: impl Fn(&[NodeStatus]) -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        let mut all = Vec::new();
+        for node in pool.nodes().map(str::to_string).collect::<Vec<_>>() {
+            all.extend(pool.status(&node).await);
+        }
+        if let Some(found) = done(&all) {
+            return found;
+        }
+        assert!(since.elapsed() < LIMIT, "not within {LIMIT:?}: {what}; {all:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn leader(all: &[NodeStatus]) -> Option<usize> {
+    let newest = all.iter().filter(|one| one.status.role == "leader").max_by_key(|one| one.status.term)?;
+    newest.node.trim_start_matches('n').parse::<usize>().ok().map(|number| number - 1)
+}
+
+async fn append(session: &mut Session, value: i64) -> bool {
+    let op = Operation::Append { key: "list".to_string(), value: Value::Int(value) };
+    session.execute(vec![op]).await.is_ok()
+}
+
+async fn dumped(pool: &Pool, node: usize) -> Vec<Value> {
+    let dump = pool.dump(&format!("n{}", node + 1)).await.expect("a dump");
+    match dump.rows.into_iter().find(|row| row.key == "list").map(|row| row.outcome) {
+        Some(Outcome::List(values)) => values,
+        other => panic!("no list but {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_writes_outlive_a_killed_leader_and_it_rejoins() {
+    let mut cluster = Cluster::start("--failover-timeout 300ms", 3);
+    let pool = cluster.pool();
+    let old = until(&pool, "a first leader", leader).await;
+    let mut session = cluster.session("s");
+    let mut acknowledged = Vec::new();
+    for value in 0..50 {
+        if append(&mut session, value).await {
+            acknowledged.push(Value::Int(value));
+        }
+    }
+    assert!(acknowledged.len() >= 40, "an idle cluster takes writes");
+    cluster.kill(old);
+    let new = until(&pool, "a second leader", |all| leader(all).filter(|new| *new != old)).await;
+    let held = dumped(&pool, new).await;
+    assert!(acknowledged.iter().all(|value| held.contains(value)), "lost: {acknowledged:?} of {held:?}");
+    cluster.spawn(old);
+    until(&pool, "the old leader catches up", |all| {
+        let same = all.iter().all(|one| one.status.position == all[0].status.position && one.status.ready);
+        (all.len() == 3 && same).then_some(())
+    })
+    .await;
+    assert_eq!(dumped(&pool, old).await, dumped(&pool, new).await);
+}
+
+#[tokio::test]
+async fn a_follower_without_a_disk_gets_a_snapshot_while_writes_go_on() {
+    let mut cluster = Cluster::start("--keep-log 50", 3);
+    let pool = cluster.pool();
+    let leads = until(&pool, "a leader", leader).await;
+    let mut session = cluster.session("s");
+    let lost = (leads + 1) % 3;
+    for value in 0..60 {
+        append(&mut session, value).await;
+    }
+    cluster.kill(lost);
+    for value in 60..200 {
+        append(&mut session, value).await;
+    }
+    std::fs::remove_dir_all(cluster.dir.path().join(format!("n{}", lost + 1))).expect("its directory");
+    cluster.spawn(lost);
+    for value in 200..260 {
+        append(&mut session, value).await;
+    }
+    until(&pool, "the new follower has everything", |all| {
+        (all.len() == 3 && all.iter().all(|one| one.status.position == all[0].status.position)).then_some(())
+    })
+    .await;
+    assert_eq!(dumped(&pool, lost).await, dumped(&pool, leads).await);
+}
+
+#[tokio::test]
+async fn a_client_that_coordinates_reads_its_quorum_writes_with_a_node_down() {
+    let mut cluster = Cluster::start("--mode leaderless --coordinator client", 3);
+    let pool = cluster.pool();
+    until(&pool, "all three", |all| (all.len() == 3).then_some(())).await;
+    cluster.kill(2);
+    let write = |value| vec![Operation::Write { key: "k".to_string(), value: Value::Int(value) }];
+    let read = || vec![Operation::Read { key: "k".to_string() }];
+    let mut one = cluster.session("one");
+    let mut other = cluster.session("other");
+    for value in 1..=3 {
+        one.execute(write(value)).await.expect("two of three confirm");
+    }
+    let seen = other.execute(read()).await.expect("two of three answer");
+    assert_eq!(seen.results, [Outcome::Value(Value::Int(3))], "a session's writes replace each other");
+    cluster.session("blind").execute(write(4)).await.expect("a quorum");
+    let seen = other.execute(read()).await.expect("a quorum");
+    let Some(Outcome::Siblings(values)) = seen.results.first() else { panic!("no siblings: {seen:?}") };
+    assert!(values.contains(&Value::Int(3)) && values.contains(&Value::Int(4)), "unread values stay: {values:?}");
+    other.execute(write(5)).await.expect("a quorum");
+    assert_eq!(one.execute(read()).await.expect("a quorum").results, [Outcome::Value(Value::Int(5))]);
+    cluster.kill(1);
+    let failed = one.execute(write(6)).await.expect_err("one of three is no quorum");
+    assert!(!failed.refusal.definite, "the write may be on a replica: {failed:?}");
+    assert!(one.execute(read()).await.expect_err("no quorum").refusal.definite);
+}
+
+fn output(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("refdb runs")
+}
+
+#[test]
+fn a_port_in_use_is_told_in_one_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = output(&mut node(dir.path(), taken.local_addr().expect("its address"), &[]));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("is another program using the port?"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn wrong_flags_end_with_two() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for flags in [&["--w", "2"][..], &["--nonsense"], &["--keep-log", "0"]] {
+        let output = output(&mut node(dir.path(), free(), flags));
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn node(dir: &Path, listen: SocketAddr, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_refdb"));
+    command.args(["--name", "n1", "--dir"]).arg(dir.join("n1"));
+    command.args(["--listen", &listen.to_string(), "--peer-listen", &free().to_string()]).args(flags);
+    command
+}
+
+#[tokio::test]
+async fn a_node_of_another_run_is_not_listened_to() {
+    let mut cluster = Cluster::start("--failover-timeout 200ms", 3);
+    let pool = cluster.pool();
+    until(&pool, "all three follow one leader", |all| {
+        (all.len() == 3 && all.iter().all(|one| one.status.ready)).then_some(())
+    })
+    .await;
+    cluster.kill(2);
+    let before = until(&pool, "a leader", |all| all.iter().map(|one| one.status.term).max()).await;
+    let words = cluster.command(2).get_args().map(|word| word.to_owned()).collect::<Vec<_>>();
+    let words = words.into_iter().map(|word| if word == "test" { "another".into() } else { word });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_refdb"));
+    std::fs::remove_dir_all(cluster.dir.path().join("n3")).expect("its directory");
+    cluster.processes[2] =
+        Some(command.args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+    let since = Instant::now();
+    let mut asked = 0;
+    while since.elapsed() < Duration::from_secs(2) {
+        if let Ok(status) = pool.status("n3").await {
+            assert!(status.run == "another" && status.status.leader.is_none(), "{status:?}");
+            asked += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(asked > 0, "it never answered");
+    let after =
+        until(&pool, "a leader", |all| all.iter().filter(|one| one.run == "test").map(|one| one.status.term).max());
+    assert_eq!(after.await, before, "a stranger moved the term");
+}
