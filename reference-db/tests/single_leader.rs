@@ -110,7 +110,7 @@ impl Story {
 
 /// Sessions at work while one node after the other is harmed, each healed before the next; then all is well for a while.
 fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
-    let mut world = World::new(flags, nodes, seed).keeping(if seed % 3 == 0 { 20 } else { 5_000 });
+    let mut world = World::new(flags, nodes, seed).keeping(if seed.is_multiple_of(3) { 20 } else { 5_000 });
     let mut story = Story::new(4);
     let work = |world: &mut World, story: &mut Story, time: Duration| {
         for _ in 0..time.as_millis() / ROUND.as_millis() {
@@ -163,7 +163,7 @@ fn all_there(world: &World, story: &Story) {
 #[test]
 fn with_one_node_harmed_at_a_time_semi_synchronous_loses_nothing() {
     every(0..40, |seed| {
-        let (world, story) = torture("--ack semi-sync", if seed % 2 == 0 { 5 } else { 3 }, seed);
+        let (world, story) = torture("--ack semi-sync", if seed.is_multiple_of(2) { 5 } else { 3 }, seed);
         assert!(story.acknowledged.len() > 10, "hardly anything was acknowledged");
         same_everywhere(&world);
         all_there(&world, &story);
