@@ -330,9 +330,14 @@ impl Node {
                 batches.push((name.clone(), follower.next, 0));
             }
         }
+        // Most followers are at the same place and get the same message.
+        let mut together: BTreeMap<(u64, usize), Vec<String>> = BTreeMap::new();
         for (name, from, count) in batches {
+            together.entry((from, count)).or_default().push(name);
+        }
+        for ((from, count), names) in together {
             if let Some(message) = self.batch(store, now, from, count)? {
-                out.push(self.send(&name, message));
+                out.push(Output::SendAll(names, crate::mode::Message::Leader(message)));
             }
         }
         Ok(())
