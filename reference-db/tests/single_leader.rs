@@ -128,7 +128,8 @@ fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
         world.heal();
         work(&mut world, &mut story, well * MS);
     }
-    let quiet = world.until(8_000 * MS, |world| {
+    // Without fencing an old leader takes ten time-outs to yield, and there may be two of them.
+    let quiet = world.until(20_000 * MS, |world| {
         let status: Vec<_> = (0..nodes).filter_map(|node| world.status(node)).collect();
         world.leader().is_some()
             && status.iter().all(|one| one.position == status[0].position && one.leader == status[0].leader)

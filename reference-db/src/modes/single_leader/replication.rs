@@ -236,8 +236,8 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         if refusal.term > self.term {
-            // Fenced: this leader's term is over. Without fencing it neither knows nor cares.
-            if self.policy.fencing && self.is_leader() {
+            // Fenced: this leader's term is over. Without fencing it learns that late, but it does: or the follower would be left behind for ever.
+            if self.is_leader() && self.yields_to_rival(now) {
                 self.step_down(now, &format!("{from} is in term {}", refusal.term), out);
                 self.adopt(store, refusal.term, None)?;
             }
