@@ -73,6 +73,8 @@ pub enum Output {
     ReplyBefore(Ticket, Result<Reply, Refusal>, Duration),
     /// Sends a message; it may be lost.
     Send(String, Message),
+    /// Sends one message to several; it is encoded once.
+    SendAll(Vec<String>, Message),
     /// Sends the whole database, as of an exact position, and then whatever comes.
     Snapshot(String, u64),
     /// Says a line in the node's log.

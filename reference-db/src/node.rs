@@ -46,7 +46,7 @@ pub enum Arrival {
     Stop,
 }
 
-/// What the node says of itself, renewed after each batch.
+/// What the node says of itself, renewed with each tick and whenever it says something.
 #[derive(Default)]
 pub struct Published {
     /// The protocol's words.
@@ -123,14 +123,17 @@ impl Node {
                     arrival = arrivals.try_recv().ok();
                 }
             }
-            if Instant::now() >= tick_due {
+            let ticked = Instant::now() >= tick_due;
+            if ticked {
                 out.extend(self.protocol.step(&mut self.store, self.began.elapsed(), Input::Tick)?);
                 tick_due = Instant::now() + TICK;
             }
             out.extend(self.protocol.settle(&mut self.store, self.began.elapsed())?);
             let dirty = self.store.dirty();
             self.store.commit()?;
-            self.publish(steps as u64, dirty);
+            // Whatever changes a role is said too; positions may be a tick old.
+            let news = ticked || out.iter().any(|output| matches!(output, Output::Say(_)));
+            self.publish(steps as u64, dirty, news);
             for output in out.drain(..) {
                 self.carry_out(output, &mut answers, &mut own);
             }
@@ -152,6 +155,7 @@ impl Node {
             }
             Output::Send(to, message) if to == self.name => own.push(Input::Peer { from: to, message }),
             Output::Send(to, message) => self.peers.send(&to, message),
+            Output::SendAll(to, message) => self.peers.send_all(&to, &message),
             Output::Snapshot(to, term) => self.peers.send_snapshot(&to, term, self.store.path()),
             Output::Say(text) => say(&self.name, self.began, &text),
             Output::Keep(name, lines) => self.keep(&name, &lines),
@@ -170,9 +174,11 @@ impl Node {
         }
     }
 
-    fn publish(&self, steps: u64, committed: bool) {
+    fn publish(&self, steps: u64, committed: bool, news: bool) {
         let mut published = self.published.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        published.status = self.protocol.status();
+        if news {
+            published.status = self.protocol.status();
+        }
         *published.metrics.entry("inputs").or_default() += steps;
         *published.metrics.entry("batches").or_default() += 1;
         *published.metrics.entry("commits").or_default() += u64::from(committed);

@@ -50,7 +50,9 @@ pub struct Peers {
 
 enum Frame {
     One(Message),
-    /// Encoded already; never dropped once begun, so it waits for room.
+    /// The same for several peers, encoded already.
+    Encoded(Arc<[u8]>),
+    /// Never dropped once begun, so it waits for room.
     Many(Vec<Message>),
 }
 
@@ -71,6 +73,16 @@ impl Peers {
     pub fn send(&self, to: &str, message: Message) {
         if let Some(queue) = self.queues.get(to) {
             let _ = queue.try_send(Frame::One(message));
+        }
+    }
+
+    /// Queues one message for several.
+    pub fn send_all(&self, to: &[String], message: &Message) {
+        let mut text = Vec::new();
+        encode(&mut text, message);
+        let text: Arc<[u8]> = text.into();
+        for queue in to.iter().filter_map(|to| self.queues.get(to)) {
+            let _ = queue.try_send(Frame::Encoded(text.clone()));
         }
     }
 
@@ -154,6 +166,7 @@ async fn send_all(mut stream: TcpStream, greeting: &Greeting, queue: &mut mpsc::
 fn put(text: &mut Vec<u8>, frame: Frame) {
     match frame {
         Frame::One(message) => encode(text, &message),
+        Frame::Encoded(one) => text.extend_from_slice(&one),
         Frame::Many(messages) => messages.iter().for_each(|message| encode(text, message)),
     }
 }

@@ -102,9 +102,12 @@ impl Store {
 
     /// What a key holds.
     pub fn get(&self, key: &str) -> Result<Option<Cell>, StoreError> {
+        Ok(self.text(key)?.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, StoreError> {
         let mut query = self.connection.prepare_cached("SELECT cell FROM kv WHERE key = ?1")?;
-        let text: Option<String> = query.query_row([key], |row| row.get(0)).optional()?;
-        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+        Ok(query.query_row([key], |row| row.get(0)).optional()?)
     }
 
     /// Sets what a key holds.
@@ -138,12 +141,16 @@ impl Store {
     /// Appends an entry and applies it, remembering what its keys held.
     pub fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
         self.begin()?;
-        let mut undo: Vec<Change> = Vec::with_capacity(entry.changes.len());
+        // The undo image is a list of changes as JSON, put together from cells that are JSON already.
+        let mut undo = String::from("[");
         for (key, cell) in &entry.changes {
-            undo.push((key.clone(), self.get(key)?));
+            let held = self.text(key)?;
+            let comma = if undo.len() > 1 { "," } else { "" };
+            undo += &format!("{comma}[{},{}]", serde_json::to_string(key)?, held.as_deref().unwrap_or("null"));
             self.put(key, cell.as_ref())?;
         }
-        let (changes, undo) = (serde_json::to_string(&entry.changes)?, serde_json::to_string(&undo)?);
+        undo.push(']');
+        let changes = serde_json::to_string(&entry.changes)?;
         self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?.execute(params![
             entry.index as i64,
             entry.term as i64,

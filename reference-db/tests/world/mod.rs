@@ -289,6 +289,11 @@ impl World {
                 self.answered(node, ticket, if at < until { result } else { Err(late()) });
             }
             Output::Row(ticket, _) => panic!("nobody asked a replica for {ticket:?}"),
+            Output::SendAll(names, message) => {
+                for to in names {
+                    self.carry_out(node, at, Output::Send(to, message.clone()));
+                }
+            }
             Output::Send(to, message) => {
                 let to = self.machines.iter().position(|machine| machine.name == to).expect("a node");
                 if to == node {

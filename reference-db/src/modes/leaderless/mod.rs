@@ -8,7 +8,7 @@
 //! context never covers a dot that it has not seen. With `lww` a row is one value with a time stamp of the coordinator's *wall clock*, which may be wrong.
 //!
 //! **Repair.** A read sends what it merged to the replicas that lacked it (`read-repair`); replicas compare digests of buckets of keys with
-//! a random peer twice a second (`anti-entropy`). A write that reached fewer than `w` replicas is reported as not achieved and *not* taken back.
+//! a random peer twice a second, over the keys that both are replicas of (`anti-entropy`). A write that reached fewer than `w` replicas is reported as not achieved and *not* taken back.
 //!
 //! **Holds** with vectors and w > n/2: no acknowledged write lost while one of its w nodes keeps its disk. **Allows**: siblings; reads that overlap an unfinished
 //! write and differ; with `lww`, writes overwritten by concurrent and by earlier ones. A read of several keys is several reads.

@@ -15,6 +15,12 @@
 //! acknowledged write survives; when the leader and its synchronous follower are away *together* it may not. The deposed leader's tail is taken
 //! back when the new leader's first entry arrives, and kept in a file.
 //!
+//! With `--failover manual` the same canvass begins only when an operator asks, or when the node that led last starts again. A leader that must wait for
+//! followers and hears none makes room. A node that starts grants nothing for one time-out: before, it may have confirmed a lease.
+//!
+//! **Tokens.** A session carries the position that it has seen, with its writes too, or a write would lead it over to a history without what it had read. A
+//! token is refused as discarded only on the evidence of a committed entry of a later term.
+//!
 //! **Holds**: see [`crate::config`]. **Allows**: stale reads on followers; with `async`, loss of the tail; with `--fencing off`, two leaders.
 //! A leader that is cut off and asynchronous goes on acknowledging until it hears of a higher term: fencing cannot stop that.
 //!

@@ -237,8 +237,8 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         if refusal.term > self.term {
-            // Fenced: this leader's term is over. Without fencing it neither knows nor cares.
-            if self.policy.fencing && self.is_leader() {
+            // Fenced: this leader's term is over. Without fencing it learns that late, but it does: or the follower would be left behind for ever.
+            if self.is_leader() && self.yields_to_rival(now) {
                 self.step_down(now, &format!("{from} is in term {}", refusal.term), out);
                 self.adopt(store, refusal.term, None)?;
             }
@@ -332,9 +332,14 @@ impl Node {
                 batches.push((name.clone(), follower.next, 0));
             }
         }
+        // Most followers are at the same place and get the same message.
+        let mut together: BTreeMap<(u64, usize), Vec<String>> = BTreeMap::new();
         for (name, from, count) in batches {
+            together.entry((from, count)).or_default().push(name);
+        }
+        for ((from, count), names) in together {
             if let Some(message) = self.batch(store, now, from, count)? {
-                out.push(self.send(&name, message));
+                out.push(Output::SendAll(names, crate::mode::Message::Leader(message)));
             }
         }
         Ok(())
