@@ -100,7 +100,7 @@ fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyh
     let identity = Identity { name: arguments.name.clone(), nodes: nodes.clone(), seed, keep_log: arguments.keep_log };
     let protocol = modes::build(config, identity, &mut store, began.elapsed()).context("reading the store")?;
     store.commit().context("writing the store")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (arrivals, inbox) = std::sync::mpsc::channel();
     let published = Arc::new(Mutex::new(Published { status: protocol.status(), ..Published::default() }));
     let context = Arc::new(Context {
