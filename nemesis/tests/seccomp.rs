@@ -232,24 +232,6 @@ s = socket.socket(); s.connect(('127.9.2.2', 7001)); print(s.recv(9).decode())";
     assert_eq!(said.trim(), "hello");
 }
 
-/// Run with `--ignored --nocapture` to see what a redirected connect costs.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn costs() {
-    let there = greeter();
-    let script = |ip: &str, port: u16| {
-        format!(
-            "import socket, time\nn = 2000; a = time.monotonic()\nfor _ in range(n): socket.create_connection(('{ip}', {port})).close()\n\
-             print(f'{{(time.monotonic() - a) / n * 1e6:.1f}} us')"
-        )
-    };
-    let unfiltered =
-        Command::new("python3").args(["-c", &script("127.0.0.1", there.port())]).output().expect("python3");
-    println!("connect, plain: {}", String::from_utf8_lossy(&unfiltered.stdout).trim());
-    println!("connect, let through: {}", output("python3", &["-c", &script("127.0.0.1", there.port())], there));
-    println!("connect, redirected: {}", output("python3", &["-c", &script("127.9.2.2", 7001)], there));
-}
-
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn a_node_can_have_a_clock_and_connections_of_its_own_at_once() {

@@ -208,29 +208,3 @@ fn a_program_that_does_not_exist_is_named() {
     let error = vdso::spawn(&mut Command::new("/no/such/program"), &page).expect_err("it is not there").to_string();
     assert!(error.contains("/no/such/program"), "{error}");
 }
-
-/// Run with `--ignored --nocapture` to see what a redirected call and a redirected start cost.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn costs() {
-    let (dir, page) = page();
-    page.set(HOUR);
-    let Some(binary) = compiled(&dir, &[]) else { return };
-    for (name, page) in [("plain", None), ("redirected", Some(&page))] {
-        let mut talk = Talk::start(&mut Command::new(&binary), page);
-        let cost = talk.ask("c");
-        println!("{name}: real {:.2} ns, monotonic {:.2} ns", cost[0] as f64 / 100.0, cost[1] as f64 / 100.0);
-        let runs = 200;
-        let begun = Instant::now();
-        for _ in 0..runs {
-            let mut command = Command::new("true");
-            let child = match page {
-                Some(page) => vdso::spawn(&mut command, page).expect("it starts"),
-                None => command.spawn().expect("it starts"),
-            };
-            let _ = { child }.wait();
-        }
-        let each: Duration = begun.elapsed() / runs;
-        println!("{name}: start and end of a program {each:?}");
-    }
-}
