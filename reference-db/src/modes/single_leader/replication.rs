@@ -448,7 +448,9 @@ fn replace_sync(leading: &mut Leading, last: u64, now: Duration, on_loss: OnSync
     let lags = |follower: &Follower| follower.matching < last && now.saturating_sub(follower.progress) > SYNC_PATIENCE;
     let current = leading.sync.as_ref().and_then(|name| leading.followers.get(name));
     if current.is_some_and(|follower| !lags(follower)) {
-        if leading.downgraded {
+        // A follower that was merely sent its entries again has confirmed nothing yet.
+        let confirms = current.is_some_and(|follower| now.saturating_sub(follower.heard) <= SYNC_PATIENCE);
+        if leading.downgraded && confirms {
             leading.downgraded = false;
             out.push(Output::Say("semi-synchronous again".to_string()));
         }

@@ -1,0 +1,54 @@
+//! The README's table of planted flaws, each found by name.
+
+use super::scene;
+
+/// A flaw shows when timing lets it; this many runs, with different seeds, must be enough.
+const RUNS: u64 = 3;
+
+/// A line of the table: the guarantees that must be found broken, and the flags.
+fn planted() -> Vec<(Vec<String>, String)> {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).expect("the README");
+    let table = readme.split("| what is wrong | found as | flags |").nth(1).expect("the table of planted flaws");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_string).collect::<Vec<String>>();
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        (code(cells[1]), code(cells[2]).concat())
+    })
+    .collect()
+}
+
+/// Runs until everything that the line names was found broken.
+fn is_found(guarantees: &[String], flags: &str) {
+    let scene = scene();
+    let mut missing: Vec<&String> = guarantees.iter().collect();
+    for seed in 1..=RUNS {
+        scene.run(&format!("run {flags} --time-limit 12s --seed {seed}"));
+        let verdict = scene.verdict();
+        missing.retain(|guarantee| verdict.of(guarantee) != "broken");
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("{flags}: {missing:?} did not break in {RUNS} runs");
+}
+
+#[test]
+fn the_readme_has_a_table_of_planted_flaws() {
+    let planted = planted();
+    assert!(planted.len() >= 5 && planted.iter().all(|(found, flags)| !found.is_empty() && flags.starts_with("--")));
+}
+
+#[test]
+fn every_planted_flaw_of_single_leader_modes_is_found() {
+    for (guarantees, flags) in planted().iter().filter(|(_, flags)| !flags.contains("leaderless")) {
+        is_found(guarantees, flags);
+    }
+}
+
+#[test]
+fn every_planted_flaw_of_leaderless_modes_is_found() {
+    for (guarantees, flags) in planted().iter().filter(|(_, flags)| flags.contains("leaderless")) {
+        is_found(guarantees, flags);
+    }
+}
