@@ -46,6 +46,14 @@ pub enum OnSyncLoss {
     Async,
 }
 
+/// What travels from a leader to its followers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// The rows that each transaction changed.
+    Row,
+}
+
 /// Who replaces a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -125,6 +133,9 @@ pub struct ModeArgs {
     /// single-leader: when a write is acknowledged [default: semi-sync]
     #[arg(long, value_enum)]
     pub ack: Option<Ack>,
+    /// single-leader: what travels to the followers
+    #[arg(long, value_enum, default_value = "row")]
+    pub log: LogFormat,
     /// single-leader: without a synchronous follower, wait or go on [default: wait]
     #[arg(long, value_enum)]
     pub on_sync_loss: Option<OnSyncLoss>,
