@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use gainsay_checker::finding::{Counts, Outcome};
 use gainsay_checker::judge::{Options, Vacuity, judge};
 use gainsay_checker::{History, Judgement};
+pub use gainsay_reports::words::count as grouped;
 
 use crate::config::RunFile;
 use crate::monitor;
@@ -193,19 +194,6 @@ fn backends(value: &serde_json::Value) -> String {
     parts.join(", ")
 }
 
-/// `31,204`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Prints the verdict as a table on stdout.
 pub fn print(judgement: &Judgement) {
     talk::result("");
@@ -246,17 +234,4 @@ pub fn print(judgement: &Judgement) {
 
 fn bound(bound: Option<f64>) -> String {
     bound.map(|bound| format!(", at most {:.2} % at 95 %", bound * 100.0)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!(
-            [grouped(7), grouped(1_000), grouped(31_204), grouped(1_234_567)],
-            ["7", "1,000", "31,204", "1,234,567"]
-        );
-    }
 }
