@@ -243,7 +243,8 @@ fn plural(count: u64, one: &str, many: &str) -> String {
 }
 
 /// `8,310`.
-fn thousands(count: u64) -> String {
+/// A count as people write it: `31,204`.
+pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -128,7 +128,9 @@ fn runtime(cluster: &Arc<Cluster>) -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn describe(plan: &Plan, dir: &RunDir) -> RunFile {
-    let id = format!("{:08x}{:08x}", std::process::id(), SystemTime::now().elapsed_hash());
+    // Not from the seed: two runs of one seed at once must not take each other's nodes for their own. Not from the process's
+    // number either, which is the same in every PID namespace.
+    let id = format!("{:016x}", rand::random::<u64>());
     RunFile {
         format: 1,
         run: id,
@@ -140,18 +142,6 @@ fn describe(plan: &Plan, dir: &RunDir) -> RunFile {
         state: "running".to_string(),
         harness: None,
         notes: Vec::new(),
-    }
-}
-
-/// A number that differs from run to run, for identities only.
-trait ElapsedHash {
-    fn elapsed_hash(&self) -> u32;
-}
-
-impl ElapsedHash for SystemTime {
-    fn elapsed_hash(&self) -> u32 {
-        let since = self.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        since.subsec_nanos() ^ (since.as_secs() as u32).rotate_left(16)
     }
 }
 

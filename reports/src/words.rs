@@ -1,17 +1,6 @@
 //! Numbers and times as people write them.
 
-/// `31,204`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use gainsay_checker::judge::thousands as count;
 
 /// Nanoseconds as seconds with three digits: `8.271 s`. The space does not break.
 pub fn seconds(nanos: u64) -> String {

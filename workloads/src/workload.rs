@@ -30,6 +30,17 @@ pub struct Params {
     pub ops_per_key: u64,
 }
 
+/// What reads of several keys, or of lists and sets, give opportunities for: everything but linearizability, which is judged on registers.
+pub const ORDER_AND_SESSIONS: &[&str] = &[
+    "lost-writes",
+    "read-your-writes",
+    "monotonic-reads",
+    "monotonic-writes",
+    "writes-follow-reads",
+    "consistent-prefix",
+    "convergence",
+];
+
 /// Clients' behaviour, and what it is good for.
 pub struct Workload {
     /// The name in flags and files.

@@ -10,7 +10,7 @@ use smallvec::smallvec;
 
 use crate::generator::{Context, Draft, Generator, Next};
 use crate::window::{UniqueValues, Window};
-use crate::workload::{Params, Workload};
+use crate::workload::{ORDER_AND_SESSIONS, Params, Workload};
 
 /// How many lists are active at once.
 const ACTIVE: u64 = 6;
@@ -21,15 +21,7 @@ const READ_AT_ONCE: usize = 3;
 pub const WORKLOAD: Workload = Workload {
     name: "append",
     about: "appends to lists, reads of one or several lists at once",
-    exercises: &[
-        "lost-writes",
-        "read-your-writes",
-        "monotonic-reads",
-        "monotonic-writes",
-        "writes-follow-reads",
-        "consistent-prefix",
-        "convergence",
-    ],
+    exercises: ORDER_AND_SESSIONS,
     ops_per_key: 100,
     refuses: |can| if can.lists { None } else { Some("it has no lists") },
     user: |_| None,

@@ -12,7 +12,7 @@ use smallvec::smallvec;
 
 use crate::generator::{Context, Draft, Generator, Next};
 use crate::window::{UniqueValues, Window};
-use crate::workload::{Params, Workload};
+use crate::workload::{ORDER_AND_SESSIONS, Params, Workload};
 
 /// How many sets are active at once.
 const ACTIVE: u64 = 4;
@@ -23,15 +23,7 @@ const REMEMBERED: usize = 64;
 pub const WORKLOAD: Workload = Workload {
     name: "set",
     about: "adds to and removes from sets, reads of one or two sets",
-    exercises: &[
-        "lost-writes",
-        "read-your-writes",
-        "monotonic-reads",
-        "monotonic-writes",
-        "writes-follow-reads",
-        "consistent-prefix",
-        "convergence",
-    ],
+    exercises: ORDER_AND_SESSIONS,
     ops_per_key: 100,
     refuses: |can| if can.sets { None } else { Some("it has no sets") },
     user: |_| None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::row::{Dot, Row, covers};
-use super::{Message, Node, TicketOf};
+use super::{Message, Node};
 use crate::config::Versions;
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Context, Operation, Outcome, Refusal, Reply, Request, Version};
@@ -18,7 +18,7 @@ pub const REPAIR_WAIT: Duration = Duration::from_millis(300);
 /// A request under way: its keys in turn, one quorum each.
 pub struct Task {
     /// Whom to answer; `None` once that is done.
-    ticket: TicketOf,
+    ticket: Option<Ticket>,
     needed: usize,
     deadline: Duration,
     kind: Kind,

@@ -31,7 +31,7 @@ use self::coordinate::Task;
 use self::row::Row;
 use super::Identity;
 use crate::config::Leaderless;
-use crate::mode::{Input, Output, Protocol, Status, Ticket};
+use crate::mode::{Input, Output, Protocol, Status};
 use crate::operation::{Code, Refusal, ReplicaRequest};
 use crate::store::{Store, StoreError};
 
@@ -340,6 +340,3 @@ pub fn hash(parts: &[&str]) -> u64 {
     hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^ hash >> 32
 }
-
-/// A task's ticket, for messages about it.
-type TicketOf = Option<Ticket>;
