@@ -31,9 +31,13 @@ pub mod history;
 mod intern;
 pub mod json;
 pub mod judge;
+pub mod log;
 pub mod meta;
 mod proof;
 mod sharpness;
+pub mod text;
+pub mod txn;
+pub mod value;
 pub mod version;
 mod visibility;
 
