@@ -76,9 +76,16 @@ impl Default for Plan {
 enum Doing {
     Nothing,
     /// It has asked; `effect` says whether this will take effect, `end` how it will complete.
-    Asked { steps: Value, effect: bool, end: Kind },
+    Asked {
+        steps: Value,
+        effect: bool,
+        end: Kind,
+    },
     /// It took effect, and this is the answer.
-    Answered { value: Value, end: Kind },
+    Answered {
+        value: Value,
+        end: Kind,
+    },
 }
 
 /// Writes the history of `plan` event by event.
@@ -126,7 +133,8 @@ impl Generator {
 
     /// What one operation asks for: a list of steps.
     fn ask(&mut self) -> Value {
-        let most = if matches!(self.plan.kinds, Kinds::ListAppend | Kinds::RwRegister) { self.plan.steps.max(1) } else { 1 };
+        let most =
+            if matches!(self.plan.kinds, Kinds::ListAppend | Kinds::RwRegister) { self.plan.steps.max(1) } else { 1 };
         let steps = self.rng.random_range(1..=most);
         let asked = (0..steps).map(|_| {
             let write = self.rng.random_bool(0.5);
@@ -137,7 +145,8 @@ impl Generator {
                     let cas = self.plan.kinds == Kinds::CasRegister && self.rng.random_bool(0.5);
                     let key = self.keys.key(slot);
                     let unique = self.keys.next_value(slot);
-                    let new = if self.plan.values > 0 { self.rng.random_range(1..=self.plan.values) as i64 } else { unique };
+                    let new =
+                        if self.plan.values > 0 { self.rng.random_range(1..=self.plan.values) as i64 } else { unique };
                     if cas {
                         // Most of the time what is there now, so that half of them succeed under concurrency.
                         let old = if self.rng.random_bool(0.7) {

@@ -1,12 +1,19 @@
 //! Transactional consistency: what Elle decides, and more.
 
 pub mod builder;
+pub mod check;
 pub mod components;
+pub mod cycles;
 pub mod dependencies;
+pub mod lattice;
 mod lists;
+pub mod local;
 pub mod read;
+pub mod scans;
+pub mod steps;
 pub mod transactions;
 pub mod versions;
+pub mod words;
 
 pub use builder::{Builder, Raw};
 pub use transactions::{Name, Shape, Step, Transactions, Txn};

@@ -56,7 +56,8 @@ impl Store {
 
 /// The name of an operation of one step.
 pub fn single_name(steps: &Value) -> &'static str {
-    let name = steps.items().and_then(|steps| steps.first()).and_then(|step| step.items()).and_then(|step| step.first());
+    let name =
+        steps.items().and_then(|steps| steps.first()).and_then(|step| step.items()).and_then(|step| step.first());
     match name.and_then(Value::text) {
         Some("w") => "write",
         Some("cas") => "cas",

@@ -115,14 +115,7 @@ pub fn json_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-fn all(
-    out: &mut Vec<u8>,
-    open: &[u8],
-    items: &[Value],
-    gap: &[u8],
-    close: &[u8],
-    each: fn(&mut Vec<u8>, &Value),
-) {
+fn all(out: &mut Vec<u8>, open: &[u8], items: &[Value], gap: &[u8], close: &[u8], each: fn(&mut Vec<u8>, &Value)) {
     out.extend_from_slice(open);
     for (at, item) in items.iter().enumerate() {
         if at > 0 {

@@ -7,7 +7,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::lists::{ListState, settle};
+use super::lists::{ListState, Placed, settle};
 use super::transactions::{LIMIT, NOBODY, Name, OddRead, Shape, Step, TEXTS, Transactions, Txn};
 use crate::history::Outcome;
 
@@ -115,6 +115,7 @@ pub struct Builder {
     filled: Vec<Filled>,
     current: u32,
     pub(super) lists: Vec<ListState>,
+    pub(super) placed: Placed,
 }
 
 impl Builder {
@@ -130,6 +131,7 @@ impl Builder {
             filled: Vec::new(),
             current: 0,
             lists: Vec::new(),
+            placed: Placed::default(),
         }
     }
 
@@ -261,7 +263,7 @@ impl Builder {
     /// Adds a read of a list that was given in full. Only for lists.
     pub fn read_list(&mut self, key: u32, versions: &[u32]) {
         let step = self.out.steps.len() as u32;
-        let version = self.lists[key as usize].meet(versions, step, &mut self.out.odd);
+        let version = self.lists[key as usize].meet(versions, step, &mut self.placed, &mut self.out.odd);
         self.step(Step::read(key, version));
     }
 
@@ -315,8 +317,7 @@ impl Builder {
         }
         let mut steps = Vec::with_capacity(self.out.steps.len());
         // Odd reads know their step by its number, which changes.
-        let moved: FxHashMap<u32, usize> =
-            self.out.odd.iter().enumerate().map(|(at, odd)| (odd.step, at)).collect();
+        let moved: FxHashMap<u32, usize> = self.out.odd.iter().enumerate().map(|(at, odd)| (odd.step, at)).collect();
         for (txn, filled) in self.out.txns.iter_mut().zip(&self.filled) {
             txn.first = first;
             let from = filled.first as usize;

@@ -93,7 +93,11 @@ mod tests {
                 }
             }
             let mut expected: Vec<Vec<u32>> = (0..n)
-                .map(|i| (0..n as u32).filter(|&j| j as usize == i || (reach[i][j as usize] && reach[j as usize][i])).collect())
+                .map(|i| {
+                    (0..n as u32)
+                        .filter(|&j| j as usize == i || (reach[i][j as usize] && reach[j as usize][i]))
+                        .collect()
+                })
                 .filter(|component: &Vec<u32>| component.len() > 1)
                 .collect();
             expected.sort();

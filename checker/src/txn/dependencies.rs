@@ -29,7 +29,7 @@ pub mod relation {
     pub const REAL_TIME: u8 = 16;
     /// Inside the chain of real time: from a member to its group and along groups.
     pub const CHAIN: u8 = 32;
-    /// A `ww` that follows only from a transaction having read what it replaced.
+    /// A `ww` that follows only from a transaction having read what it replaced; instead of [`WW`].
     pub const INFERRED: u8 = 64;
     /// What follows from data.
     pub const DATA: u8 = WW | WR | RW;
@@ -63,17 +63,7 @@ impl<'t> Dependencies<'t> {
         let (readers_first, readers) = readers(txns, &counts);
         let (before, group_first, group_members) = groups(txns);
         let previous = previous(txns);
-        Dependencies {
-            txns,
-            versions,
-            counts,
-            readers_first,
-            readers,
-            before,
-            group_first,
-            group_members,
-            previous,
-        }
+        Dependencies { txns, versions, counts, readers_first, readers, before, group_first, group_members, previous }
     }
 
     /// How many vertices there are: transactions and groups.
@@ -159,7 +149,7 @@ impl<'t> Dependencies<'t> {
                     && let Some(writer) = self.writer(before)
                     && writer != txn
                 {
-                    each(writer, WW | inferred);
+                    each(writer, if inferred == 0 { WW } else { INFERRED });
                 }
                 if wanted & RW != 0 {
                     for &reader in self.readers(before, key) {
@@ -170,6 +160,17 @@ impl<'t> Dependencies<'t> {
                 }
             });
         }
+    }
+
+    /// Calls `each` with every version directly before `version`.
+    pub fn before(&self, key: u32, version: u32, each: &mut impl FnMut(u32)) {
+        self.versions.before(self.txns, key, version, &mut |before, _| each(before));
+    }
+
+    /// The rank of the last completion in a group.
+    pub fn group_rank(&self, vertex: u32) -> u32 {
+        let members = self.members(vertex - self.txns.len() as u32);
+        members.last().map_or(0, |&txn| self.txns.txns[txn as usize].end)
     }
 
     fn members(&self, group: u32) -> &[u32] {

@@ -4,7 +4,7 @@
 //! kept in full. When all are read, a key with odd lists is settled: the longest list of all wins, the first of several, and what
 //! does not agree with it is odd.
 
-use super::transactions::{NIL, NOBODY, ODD, OddRead, Step, Transactions};
+use super::transactions::{LIMIT, NIL, NOBODY, ODD, OddRead, Step, Transactions};
 
 /// What is known of a key's order.
 #[derive(Default)]
@@ -18,19 +18,50 @@ pub(super) struct ListState {
 }
 
 impl ListState {
-    /// The version that a read of `list` by step `step` saw; keeps the list where it is odd.
-    pub fn meet(&mut self, list: &[u32], step: u32, odd: &mut Vec<OddRead>) -> u32 {
+    /// The version that a read of `list` by step `step` saw; keeps the list where it is odd. `placed` says of every version whether its
+    /// key's longest list shows it.
+    pub fn meet(&mut self, list: &[u32], step: u32, placed: &mut Placed, odd: &mut Vec<OddRead>) -> u32 {
         let Some(&last) = list.last() else { return NIL };
         let common = self.versions.len().min(list.len());
-        if self.versions[..common] != list[..common] {
-            self.odd = true;
-            odd.push(OddRead { step, versions: list.to_vec() });
-            return ODD;
+        if self.versions[..common] == list[..common] && self.extend(&list[common..], placed) {
+            return last;
         }
-        if list.len() > common {
-            self.versions.extend_from_slice(&list[common..]);
+        self.odd = true;
+        odd.push(OddRead { step, versions: list.to_vec() });
+        ODD
+    }
+
+    /// Makes the longest list longer, unless it would then show a version twice.
+    pub fn extend(&mut self, more: &[u32], placed: &mut Placed) -> bool {
+        for (at, &version) in more.iter().enumerate() {
+            if !placed.set(version) {
+                more[..at].iter().for_each(|&version| placed.clear(version));
+                return false;
+            }
         }
-        last
+        self.versions.extend_from_slice(more);
+        true
+    }
+}
+
+/// Which versions the longest list of their key shows.
+#[derive(Default)]
+pub(super) struct Placed {
+    flags: Vec<bool>,
+}
+
+impl Placed {
+    /// Whether it was not set before.
+    fn set(&mut self, version: u32) -> bool {
+        let at = version as usize;
+        if at >= self.flags.len() {
+            self.flags.resize((at + 1).max(self.flags.len() * 2), false);
+        }
+        !std::mem::replace(&mut self.flags[at], true)
+    }
+
+    fn clear(&mut self, version: u32) {
+        self.flags[version as usize] = false;
     }
 }
 
@@ -38,10 +69,8 @@ impl ListState {
 pub(super) fn settle(out: &mut Transactions, mut lists: Vec<ListState>) {
     lists.resize_with(out.keys.len(), ListState::default);
     for key in 0..lists.len() {
-        // A list that shows an element twice has no last version that names its length.
-        let twice = has_double(&lists[key].versions);
-        if lists[key].odd || twice {
-            settle_key(out, key as u32, &mut lists[key].versions, twice);
+        if lists[key].odd {
+            settle_key(out, key as u32, &mut lists[key].versions);
         }
     }
     out.odd.sort_by_key(|odd| odd.step);
@@ -51,50 +80,36 @@ pub(super) fn settle(out: &mut Transactions, mut lists: Vec<ListState>) {
     out.place = vec![NOBODY; out.version_key.len()];
     for list in lists {
         out.order_first.push(out.orders.len() as u32);
-        for &version in &list.versions {
-            let place = &mut out.place[version as usize];
-            // What stands twice counts where it stood first.
-            if *place == NOBODY {
-                *place = out.orders.len() as u32 - out.order_first[out.order_first.len() - 1];
-                out.orders.push(version);
-            }
+        for (place, &version) in list.versions.iter().enumerate() {
+            out.place[version as usize] = place as u32;
         }
+        out.orders.extend_from_slice(&list.versions);
     }
     out.order_first.push(out.orders.len() as u32);
 }
 
 fn has_double(versions: &[u32]) -> bool {
-    // Versions get their numbers when they are first seen, so in a healthy list most rise; sorting is only for the others.
-    if versions.windows(2).all(|pair| pair[0] < pair[1]) {
-        return false;
-    }
     let mut sorted = versions.to_vec();
     sorted.sort_unstable();
     sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// Chooses the longest of all lists of a key, without what stands in it twice, and tells the reads anew that don't fit.
-fn settle_key(out: &mut Transactions, key: u32, versions: &mut Vec<u32>, twice: bool) {
-    let mut odd: Vec<OddRead> = Vec::new();
-    out.odd.retain(|it| {
-        let ours = out.steps[it.step as usize].key() == key;
-        if ours {
-            odd.push(it.clone());
-        }
-        !ours
-    });
+/// Chooses the longest of all lists of a key that show nothing twice, and tells the reads anew that don't fit.
+fn settle_key(out: &mut Transactions, key: u32, versions: &mut Vec<u32>) {
+    let (mut odd, others): (Vec<OddRead>, Vec<OddRead>) =
+        std::mem::take(&mut out.odd).into_iter().partition(|it| out.steps[it.step as usize].key() == key);
+    out.odd = others;
     let old = versions.clone();
-    if let Some(longest) = odd.iter().map(|it| &it.versions).max_by(|a, b| a.len().cmp(&b.len()).then(std::cmp::Ordering::Greater))
-        && longest.len() > versions.len()
-    {
-        *versions = longest.clone();
+    for it in &odd {
+        if it.versions.len() > versions.len() && !has_double(&it.versions) {
+            versions.clone_from(&it.versions);
+        }
     }
-    let fits = |list: &[u32], versions: &[u32]| versions.starts_with(list) && !has_double(list);
-    let moved = *versions != old;
-    if moved || twice {
+    let fits = |list: &[u32], versions: &[u32]| versions.starts_with(list);
+    if *versions != old {
         for at in 0..out.steps.len() {
             let step = out.steps[at];
-            if step.key() != key || step.writes() || step.version >= ODD - 1 {
+            if step.key() != key || step.writes() || step.version >= LIMIT {
                 continue;
             }
             let Some(end) = old.iter().position(|&version| version == step.version) else { continue };

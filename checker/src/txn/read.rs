@@ -331,10 +331,15 @@ impl<'t> Reader<'t> {
         let inner = text[at + 1..scanner.at() - 1].trim_ascii_end();
         let state = &mut self.builder.lists[key as usize];
         if continues {
-            state.versions.extend_from_slice(&self.list);
-            state.text = (base + at + 1, inner.len());
-            let last = state.versions[state.versions.len() - 1];
-            self.builder.read(key, last);
+            if state.extend(&self.list, &mut self.builder.placed) {
+                state.text = (base + at + 1, inner.len());
+                let last = state.versions[state.versions.len() - 1];
+                self.builder.read(key, last);
+            } else {
+                let mut whole = state.versions.clone();
+                whole.extend_from_slice(&self.list);
+                self.builder.read_list(key, &whole);
+            }
         } else {
             let longer = self.list.len() > state.versions.len();
             let list = std::mem::take(&mut self.list);
@@ -391,7 +396,8 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 /// What stands after the last space or comma.
 #[inline]
 fn last_word(text: &[u8]) -> &[u8] {
-    let start = text.iter().rposition(|byte| matches!(byte, b' ' | b',' | b'\n' | b'\t' | b'\r')).map_or(0, |at| at + 1);
+    let start =
+        text.iter().rposition(|byte| matches!(byte, b' ' | b',' | b'\n' | b'\t' | b'\r')).map_or(0, |at| at + 1);
     &text[start..]
 }
 

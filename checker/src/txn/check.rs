@@ -1,0 +1,255 @@
+//! The verdict over a history's transactions: every anomaly, what it rules out, and what is left.
+//!
+//! In this order: what single transactions show ([`scans`](super::scans)), then the components of the whole graph with every order
+//! ([`components`](super::components)); a history without one is strictly serializable, as far as orders of versions are known, and done. Each component is
+//! classified ([`cycles`](super::cycles)). Where versions' orders are not known (registers), what no cycle shows is decided
+//! by [`levels`](super::levels), with a budget.
+
+use std::collections::BTreeMap;
+
+use super::components::components;
+use super::cycles::{Classified, Cycle, Finer, Kind, Orders, With, classify};
+use super::dependencies::{Dependencies, relation};
+use super::lattice::{self, ruled_out};
+use super::scans::{Sight, scan};
+use super::transactions::Transactions;
+use super::versions::{Assume, CyclicKey, Versions};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The models that should hold, by name.
+    pub models: Vec<String>,
+    /// Anomalies that count besides those that the models prohibit.
+    pub anomalies: Vec<String>,
+    /// What to assume of registers' versions.
+    pub assume: Assume,
+    /// How many cases of each anomaly are kept.
+    pub cases: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            models: vec!["strict-serializable".into()],
+            anomalies: Vec::new(),
+            assume: Assume::default(),
+            cases: 8,
+        }
+    }
+}
+
+/// How an anomaly shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// Transactions that would each have to come before the next, and the last before the first.
+    Cycle {
+        /// The cycle.
+        cycle: Cycle,
+        /// Whether no smaller one of its kind is in its component.
+        smallest: bool,
+        /// How many transactions its component has.
+        component: usize,
+    },
+    /// What one transaction or one key shows.
+    Sight(Sight),
+    /// Versions of a key that would each have to come before the next.
+    Versions(CyclicKey),
+}
+
+impl Case {
+    /// The transactions that take part.
+    pub fn txns(&self) -> Vec<u32> {
+        match self {
+            Case::Cycle { cycle, .. } => cycle.edges.iter().map(|&(txn, _)| txn).collect(),
+            Case::Sight(sight) => sight.txns.clone(),
+            Case::Versions(_) => Vec::new(),
+        }
+    }
+}
+
+/// An anomaly that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anomaly {
+    /// Its name, as Elle spells it where Elle has it.
+    pub name: String,
+    /// How many cases: transactions for what single ones show, components for cycles.
+    pub count: u64,
+    /// Whether some model that was asked for prohibits it.
+    pub counts: bool,
+    /// The first, the smallest first.
+    pub cases: Vec<Case>,
+}
+
+/// Whether what was asked for holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It does.
+    Holds,
+    /// An anomaly was found that it prohibits.
+    Violated,
+    /// Something could not be decided; nothing that was decided is against it.
+    Unknown(String),
+}
+
+/// The verdict.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Whether what was asked for holds.
+    pub answer: Answer,
+    /// Every anomaly found, those that count first.
+    pub anomalies: Vec<Anomaly>,
+    /// The weakest models that are violated.
+    pub not: Vec<&'static str>,
+    /// The stronger ones that fall with them.
+    pub also_not: Vec<&'static str>,
+    /// The strongest that still hold, as far as was decided.
+    pub left: Vec<&'static str>,
+    /// How many transactions committed, failed, and ended unknown.
+    pub outcomes: [usize; 3],
+    /// How many components the graph has.
+    pub components: usize,
+    /// What had to be assumed.
+    pub notes: Vec<String>,
+}
+
+/// Checks transactions.
+pub fn check(txns: &Transactions, options: &Options) -> Report {
+    let versions = Versions::new(txns, options.assume);
+    let mut found = Collected { cases: options.cases.max(1), ..Collected::default() };
+    for key in &versions.cyclic {
+        found.add("cyclic-versions", Case::Versions(key.clone()));
+    }
+    let sights = scan(txns);
+    for sight in sights.kept {
+        found.add(sight.name, Case::Sight(sight));
+    }
+    for (name, count) in sights.counts {
+        found.count(name, count);
+    }
+    let dependencies = Dependencies::new(txns, &versions);
+    let everything = relation::DATA | relation::PROCESS | relation::REAL_TIME;
+    let parts = components(dependencies.vertices(), |vertex, out| {
+        dependencies.predecessors(vertex, everything, &mut |from, _| out.push(from));
+    });
+    let count = parts.len();
+    for part in parts {
+        found.classified(classify(&dependencies, part, Orders { process: true, real_time: true }));
+    }
+    report(txns, options, found, count)
+}
+
+fn report(txns: &Transactions, options: &Options, found: Collected, components: usize) -> Report {
+    let mut notes = txns.notes.clone();
+    if !txns.doubles.is_empty() {
+        let (txn, version) = txns.doubles[0];
+        notes.push(format!(
+            "{} writes repeat a value of their key, the first {} on key {} by transaction {}: reads of it were taken to be of the first write",
+            txns.doubles.len(),
+            txns.value(version),
+            txns.keys[txns.version_key[version as usize] as usize],
+            txns.txns[txn as usize].index
+        ));
+    }
+    let asked = |name: &str| {
+        options.models.iter().any(|model| lattice::prohibits(&resolve(model), name))
+            || options.anomalies.iter().any(|it| it == name || it.replace("-item", "") == name.replace("-item", ""))
+    };
+    let mut anomalies: Vec<Anomaly> = found
+        .anomalies
+        .into_iter()
+        .map(|(name, (count, cases))| Anomaly { counts: asked(&name), name, count, cases })
+        .collect();
+    anomalies.sort_by_key(|anomaly| (!anomaly.counts, severity(&anomaly.name), anomaly.name.clone()));
+    let names: Vec<&str> = anomalies.iter().map(|anomaly| anomaly.name.as_str()).collect();
+    let (not, also_not) = ruled_out(&names);
+    let left = lattice::left(&names);
+    let answer = if anomalies.iter().any(|anomaly| anomaly.counts) {
+        Answer::Violated
+    } else if !txns.doubles.is_empty() {
+        Answer::Unknown("values repeat, so that it is not known which write a read saw".into())
+    } else {
+        Answer::Holds
+    };
+    let outcome = |wanted| txns.txns.iter().filter(|txn| txn.outcome == wanted).count();
+    use crate::history::Outcome;
+    let outcomes = [outcome(Outcome::Ok), outcome(Outcome::Fail), outcome(Outcome::Info)];
+    Report { answer, anomalies, not, also_not, left, outcomes, components, notes }
+}
+
+/// A model's name from an alias.
+fn resolve(name: &str) -> String {
+    lattice::named(name).map_or_else(|| name.to_string(), |model| model.name.to_string())
+}
+
+/// Where an anomaly stands among others: by how weak a model it breaks.
+fn severity(name: &str) -> usize {
+    let (not, _) = ruled_out(&[name]);
+    not.first().and_then(|first| lattice::MODELS.iter().position(|model| model.name == *first)).unwrap_or(usize::MAX)
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Collected {
+    anomalies: BTreeMap<String, (u64, Vec<Case>)>,
+    cases: usize,
+}
+
+impl Collected {
+    fn add(&mut self, name: &str, case: Case) {
+        let most = self.cases;
+        let (_, cases) = self.anomalies.entry(name.to_string()).or_default();
+        let size = |case: &Case| case.txns().len();
+        let at = cases.partition_point(|known| size(known) <= size(&case));
+        cases.insert(at, case);
+        cases.truncate(most);
+    }
+
+    fn count(&mut self, name: &str, count: u64) {
+        self.anomalies.entry(name.to_string()).or_default().0 += count;
+    }
+
+    fn classified(&mut self, classified: Classified) {
+        for found in classified.found {
+            let name = name(found.kind, found.with);
+            self.count(&name, 1);
+            let component = classified.size;
+            self.add(&name, Case::Cycle { cycle: found.cycle, smallest: found.smallest, component });
+        }
+        for (finer, cycle) in classified.finer {
+            let name = finer_name(finer);
+            self.count(name, 1);
+            self.add(name, Case::Cycle { cycle, smallest: true, component: classified.size });
+        }
+    }
+}
+
+/// Elle's name of a cycle.
+pub fn name(kind: Kind, with: With) -> String {
+    let kind = match kind {
+        Kind::G0 => "G0",
+        Kind::G1c => "G1c",
+        Kind::GSingle => "G-single-item",
+        Kind::GNonadjacent => "G-nonadjacent-item",
+        Kind::G2 => "G2-item",
+    };
+    let suffix = match with {
+        With::Data => "",
+        With::Process => "-process",
+        With::RealTime => "-realtime",
+    };
+    format!("{kind}{suffix}")
+}
+
+/// The name of a finer condition's violation.
+pub fn finer_name(finer: Finer) -> &'static str {
+    match finer {
+        Finer::FracturedRead => "fractured-read",
+        Finer::ObservedVanishes => "observed-transaction-vanishes",
+        Finer::Monotonic => "G-monotonic",
+        Finer::Causality => "causality-violation",
+        Finer::Prefix => "prefix-violation",
+        Finer::UpdateAtomic => "update-missed",
+        Finer::Update => "G-update",
+    }
+}

@@ -1,0 +1,410 @@
+//! The consistency models of transactions, which of them implies which, and what each prohibits.
+//!
+//! Names, aliases and implications are those of Elle (`elle.consistency-model`), after Adya's thesis (1999), Cerone, Bernardi and Gotsman (CONCUR
+//! 2015), Bailis et al. (VLDB 2013) and Viotti and Vukolić (2016). A model is violated when an anomaly was found that it, or a model that it implies,
+//! prohibits. Elle names eleven models without any prohibition; here each has what decides it:
+//!
+//! - what sessions may expect (`read-your-writes` to `causal`) is decided per session over all steps, by the procedure of
+//!   [`visibility`](crate::checkers);
+//! - `linearizable` is decided key by key: strict serializability of what is left of a history when only one key is kept (a history is linearizable if
+//!   every object is: Herlihy and Wing 1990);
+//! - `sequential` is serializability, with the order of processes, of single steps;
+//! - `1SR` and `view-serializable` are, for what clients can see, serializability (every read names its writer); `session-serializable` adds the order of processes.
+//!
+//! Some are decided by finer cycles than Elle looks for ([`Finer`](super::cycles::Finer)); where a definition speaks of start and commit times that
+//! no client can see (`forward-consistent-view`, `monotonic-snapshot-read`), a history is accepted if *some* such times exist: then the first is consistent view and the second
+//! monotonic view.
+
+/// A model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its name.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// Models that it implies directly.
+    pub implies: &'static [&'static str],
+    /// Anomalies that it prohibits beyond what these do.
+    pub prohibits: &'static [&'static str],
+    /// What it promises, for someone who knows databases.
+    pub about: &'static str,
+}
+
+macro_rules! model {
+    ($name:literal, $aliases:expr, $implies:expr, $prohibits:expr, $about:literal) => {
+        Model { name: $name, aliases: &$aliases, implies: &$implies, prohibits: &$prohibits, about: $about }
+    };
+}
+
+/// Every model, stronger ones later.
+pub const MODELS: &[Model] = &[
+    model!(
+        "read-uncommitted",
+        ["PL-1", "pl-1"],
+        [],
+        ["G0", "duplicate-elements", "cyclic-versions", "thin-air-read"],
+        "Writes of two transactions are not interleaved: whoever comes last on one key comes last on all. Reads may show anything that somebody wrote."
+    ),
+    model!(
+        "read-committed",
+        ["PL-2", "pl-2"],
+        ["read-uncommitted"],
+        ["G1a", "G1b", "G1c", "dirty-update", "incompatible-order", "future-read"],
+        "Nobody reads what failed, what was only intermediate, or in circles."
+    ),
+    model!(
+        "monotonic-atomic-view",
+        ["MAV"],
+        ["read-committed"],
+        ["observed-transaction-vanishes"],
+        "Once a transaction has seen one effect of another, it sees all of them from then on."
+    ),
+    model!(
+        "read-atomic",
+        ["RA"],
+        ["monotonic-atomic-view"],
+        ["internal", "fractured-read"],
+        "A transaction sees all of another's effects or none."
+    ),
+    model!(
+        "monotonic-view",
+        ["PL-2L", "pl-2l"],
+        ["read-committed"],
+        ["G-monotonic"],
+        "Once a transaction has seen an effect, it sees from then on everything that this effect depends on."
+    ),
+    model!(
+        "cursor-stability",
+        ["PL-CS", "pl-cs"],
+        ["read-committed"],
+        ["G-cursor", "lost-update"],
+        "What a transaction read and then replaces was not replaced by another in between."
+    ),
+    model!(
+        "monotonic-snapshot-read",
+        ["PL-MSR", "MSR"],
+        ["read-committed"],
+        ["G-MSR"],
+        "Every read sees a consistent state, and these only advance within a transaction."
+    ),
+    model!(
+        "update-atomic",
+        [],
+        ["read-atomic"],
+        ["lost-update", "update-missed"],
+        "Read atomic, and no two transactions replace the same version."
+    ),
+    model!(
+        "causal-cerone",
+        [],
+        ["read-atomic"],
+        ["causality-violation"],
+        "A transaction sees whatever those that it sees have seen."
+    ),
+    model!(
+        "consistent-view",
+        ["PL-2+", "pl-2+"],
+        ["cursor-stability", "monotonic-view"],
+        ["G-single"],
+        "A transaction sees one consistent state of everything, though perhaps an old one."
+    ),
+    model!(
+        "forward-consistent-view",
+        ["PL-FCV"],
+        ["consistent-view"],
+        ["G-SIb"],
+        "A consistent view, which may include what commits while the transaction runs."
+    ),
+    model!(
+        "prefix",
+        [],
+        ["causal-cerone"],
+        ["prefix-violation"],
+        "All transactions see states of one and the same sequence; no two of them see two others in opposite orders."
+    ),
+    model!(
+        "parallel-snapshot-isolation",
+        ["PSI"],
+        ["causal-cerone", "update-atomic"],
+        ["internal", "G1a", "G-single"],
+        "Snapshots and no lost updates, but replicas may see independent transactions in different orders (long forks)."
+    ),
+    model!(
+        "repeatable-read",
+        ["PL-2.99", "pl-2.99"],
+        ["cursor-stability", "monotonic-atomic-view"],
+        ["G2-item", "lost-update"],
+        "Serializable as far as single items are concerned; only predicates may change under a transaction."
+    ),
+    model!(
+        "snapshot-isolation",
+        ["SI", "PL-SI"],
+        [
+            "forward-consistent-view",
+            "monotonic-atomic-view",
+            "monotonic-snapshot-read",
+            "parallel-snapshot-isolation",
+            "prefix"
+        ],
+        ["internal", "G-SI", "G-nonadjacent"],
+        "A transaction reads from one snapshot, and of two that write the same at the same time one fails. Write skew remains."
+    ),
+    model!(
+        "update-serializable",
+        ["PL-3U", "pl-3u"],
+        ["forward-consistent-view"],
+        ["G-update"],
+        "Transactions that write are serializable; each that only reads fits in, but two of these may disagree."
+    ),
+    model!(
+        "view-serializable",
+        ["VSR"],
+        [],
+        ["not-view-serializable"],
+        "Some serial order gives every read what it saw."
+    ),
+    model!(
+        "1SR",
+        ["one-copy-serializable", "1sr"],
+        [],
+        ["not-1SR"],
+        "The replicas behave like one copy on which transactions run one after the other."
+    ),
+    model!(
+        "serializable",
+        ["PL-3", "pl-3"],
+        ["repeatable-read", "update-serializable", "snapshot-isolation", "view-serializable"],
+        ["G2", "predicate-read-miss", "not-serializable"],
+        "As if transactions had run one after the other, in some order."
+    ),
+    model!(
+        "session-serializable",
+        [],
+        ["1SR"],
+        ["not-session-serializable"],
+        "Serializable, in an order in which each process's transactions stand as it ran them."
+    ),
+    model!(
+        "strong-session-read-uncommitted",
+        ["strong-session-PL-1"],
+        ["read-uncommitted"],
+        ["G0-process"],
+        "Read uncommitted, and no process's writes are reordered."
+    ),
+    model!(
+        "strong-session-read-committed",
+        ["strong-session-PL-2"],
+        ["read-committed", "strong-session-read-uncommitted"],
+        ["G1c-process"],
+        "Read committed, and information does not flow against a process's order."
+    ),
+    model!(
+        "strong-session-snapshot-isolation",
+        ["strong-session-SI"],
+        ["snapshot-isolation", "strong-session-read-committed"],
+        ["G-single-process", "G-nonadjacent-process"],
+        "Snapshot isolation in which a process always sees its own past."
+    ),
+    model!(
+        "strong-session-serializable",
+        ["strong-session-PL-3"],
+        ["serializable", "strong-session-snapshot-isolation"],
+        ["G2-process", "G2-item-process", "not-strong-session-serializable"],
+        "Serializable, in an order in which each process's transactions stand as it ran them."
+    ),
+    model!(
+        "strong-read-uncommitted",
+        ["strong-PL-1"],
+        ["strong-session-read-uncommitted"],
+        ["G0-realtime"],
+        "Read uncommitted, and writes count in real time."
+    ),
+    model!(
+        "strong-read-committed",
+        ["strong-PL-2"],
+        ["strong-session-read-committed", "strong-read-uncommitted"],
+        ["G1c-realtime"],
+        "Read committed, and information does not flow backwards in real time."
+    ),
+    model!(
+        "strong-snapshot-isolation",
+        ["strong-SI"],
+        ["strong-session-snapshot-isolation", "strong-read-committed"],
+        ["G-single-realtime", "G-nonadjacent-realtime"],
+        "Snapshot isolation in which a snapshot holds everything that was committed before it was taken."
+    ),
+    model!("read-your-writes", ["RYW"], [], ["read-your-writes-violation"], "A session sees its own writes."),
+    model!(
+        "monotonic-reads",
+        ["MR"],
+        [],
+        ["monotonic-reads-violation"],
+        "A session never sees less than it has seen before."
+    ),
+    model!(
+        "monotonic-writes",
+        ["MW"],
+        [],
+        ["monotonic-writes-violation"],
+        "A session's writes take effect in its order, for everybody."
+    ),
+    model!(
+        "writes-follow-reads",
+        ["WFR"],
+        [],
+        ["writes-follow-reads-violation"],
+        "Whoever sees a write also sees what its author had read before."
+    ),
+    model!(
+        "PRAM",
+        ["pram", "FIFO"],
+        ["read-your-writes", "monotonic-reads", "monotonic-writes"],
+        ["PRAM-violation"],
+        "Everybody sees each session's writes in its order, and a session sees its own and never less."
+    ),
+    model!(
+        "causal",
+        ["causal+", "CCv"],
+        ["writes-follow-reads", "PRAM"],
+        ["causal-violation"],
+        "Whoever sees a write sees everything that could have caused it."
+    ),
+    model!(
+        "sequential",
+        ["SC"],
+        ["causal"],
+        ["not-sequential"],
+        "As if all steps had run one after the other, each session's in its order."
+    ),
+    model!(
+        "linearizable",
+        [],
+        ["sequential"],
+        ["not-linearizable"],
+        "Each key behaves as if there were one copy, changed and read at one instant between call and answer."
+    ),
+    model!(
+        "strict-serializable",
+        ["strong-serializable", "PL-SS", "pl-ss"],
+        [
+            "serializable",
+            "snapshot-isolation",
+            "linearizable",
+            "session-serializable",
+            "strong-session-serializable",
+            "strong-snapshot-isolation"
+        ],
+        ["G2-realtime", "G2-item-realtime", "G1c-realtime", "not-strict-serializable"],
+        "Serializable, in an order that agrees with real time: the strongest there is."
+    ),
+];
+
+/// The model of that name or alias.
+pub fn named(name: &str) -> Option<&'static Model> {
+    MODELS.iter().find(|model| model.name == name || model.aliases.contains(&name))
+}
+
+/// The model and all that it implies, directly or not.
+pub fn implied(name: &str) -> Vec<&'static str> {
+    let mut all: Vec<&'static str> = Vec::new();
+    let mut open: Vec<&'static Model> = named(name).into_iter().collect();
+    while let Some(model) = open.pop() {
+        if !all.contains(&model.name) {
+            all.push(model.name);
+            open.extend(model.implies.iter().filter_map(|name| named(name)));
+        }
+    }
+    all
+}
+
+/// Whether a model prohibits an anomaly, by itself or through what it implies.
+pub fn prohibits(model: &str, anomaly: &str) -> bool {
+    implied(model).into_iter().filter_map(named).any(|model| model.prohibits.iter().any(|name| covers(name, anomaly)))
+}
+
+/// Whether prohibiting `name` prohibits `anomaly`. An anomaly about items is a case of the one about anything; milder-sounding names of the same
+/// family are included: who prohibits one anti-dependency in a cycle has nothing said of two.
+fn covers(name: &str, anomaly: &str) -> bool {
+    let (name, anomaly) = (plain(name), plain(anomaly));
+    name == anomaly
+        || match name.as_str() {
+            "G1" => matches!(anomaly.as_str(), "G1a" | "G1b" | "G1c"),
+            // A cycle with anti-dependencies is one whatever stands between them.
+            "G2" => matches!(anomaly.as_str(), "G-single" | "G-nonadjacent"),
+            "G2-process" => matches!(anomaly.as_str(), "G-single-process" | "G-nonadjacent-process"),
+            "G2-realtime" => matches!(anomaly.as_str(), "G-single-realtime" | "G-nonadjacent-realtime"),
+            "G-SIb" => anomaly == "G-single",
+            "G-SI" => matches!(anomaly.as_str(), "G-single" | "G-nonadjacent"),
+            "G-MSR" => anomaly == "G-monotonic",
+            _ => false,
+        }
+}
+
+/// Everything is about items here: `-item` says nothing.
+fn plain(name: &str) -> String {
+    name.replace("-item", "")
+}
+
+/// The weakest models that `anomalies` rule out, and the stronger ones that fall with them, both in the order of the table.
+pub fn ruled_out(anomalies: &[&str]) -> (Vec<&'static str>, Vec<&'static str>) {
+    let out: Vec<&'static str> = MODELS
+        .iter()
+        .filter(|model| anomalies.iter().any(|anomaly| prohibits(model.name, anomaly)))
+        .map(|model| model.name)
+        .collect();
+    out.iter().copied().partition(|name| {
+        let below = implied(name);
+        out.iter().all(|other| other == name || !below.contains(other))
+    })
+}
+
+/// The strongest models that are not ruled out by `anomalies`.
+pub fn left(anomalies: &[&str]) -> Vec<&'static str> {
+    let holds: Vec<&'static Model> =
+        MODELS.iter().filter(|model| !anomalies.iter().any(|anomaly| prohibits(model.name, anomaly))).collect();
+    let weaker = |name: &str| {
+        holds.iter().any(|other| {
+            other.name != name && implied(other.name).contains(&name) && !implied(name).contains(&other.name)
+        })
+    };
+    let aliases = |name: &str| holds.iter().find(|model| model.name == name).is_some_and(|_| false);
+    holds.iter().map(|model| model.name).filter(|name| !weaker(name) && !aliases(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_the_table_is_known_and_every_model_prohibits_something() {
+        for model in MODELS {
+            assert!(!model.prohibits.is_empty(), "{} is vacuous", model.name);
+            for name in model.implies {
+                assert!(named(name).is_some(), "{} implies {name}", model.name);
+            }
+            assert!(implied(model.name).len() <= MODELS.len());
+        }
+    }
+
+    #[test]
+    fn the_implications_have_no_circle() {
+        for model in MODELS {
+            for below in implied(model.name) {
+                assert!(below == model.name || !implied(below).contains(&model.name), "{} and {below}", model.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_elle_says_of_anomalies_is_said_here() {
+        let weakest = |anomaly: &str| ruled_out(&[anomaly]).0;
+        assert_eq!(weakest("G0"), ["read-uncommitted"]);
+        assert_eq!(weakest("G1a"), ["read-committed"]);
+        assert!(weakest("G-single-item").contains(&"consistent-view"));
+        assert!(weakest("G2-item").contains(&"repeatable-read"));
+        assert_eq!(weakest("G-single-item-realtime"), ["strong-snapshot-isolation"]);
+        assert!(ruled_out(&["G2-item"]).1.contains(&"strict-serializable"));
+        assert!(!ruled_out(&["G2-item"]).1.contains(&"snapshot-isolation"));
+        assert_eq!(left(&[]), ["strict-serializable"]);
+    }
+}
