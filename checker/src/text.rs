@@ -13,6 +13,7 @@
 
 pub mod events;
 pub mod scanner;
+pub mod template;
 
 pub use events::{Head, Lines, events};
 pub use scanner::{Bracket, Scanner, Syntax, Token};

@@ -79,6 +79,11 @@ impl<'t> Lines<'t> {
         self.scanner.at()
     }
 
+    /// Goes on at byte `at`, which must be where an event begins or space before it.
+    pub fn seek(&mut self, at: usize) {
+        self.scanner = self.scanner.clone().from(at);
+    }
+
     fn step(&mut self) -> Result<Option<Head<'t>>, Wrong> {
         loop {
             let at = self.scanner.at();

@@ -190,6 +190,19 @@ impl Builder {
         self.filled[txn as usize] = Filled { first: self.out.steps.len() as u32, count: 0 };
     }
 
+    /// Takes back the steps of the transaction being filled, except that names keep their numbers.
+    pub(super) fn empty(&mut self) {
+        let txn = self.current;
+        let first = self.filled[txn as usize].first as usize;
+        for step in self.out.steps.drain(first..) {
+            if step.writes() && self.out.writer[step.version as usize] == txn {
+                self.out.writer[step.version as usize] = NOBODY;
+            }
+        }
+        self.out.doubles.retain(|&(who, _)| who != txn);
+        self.filled[txn as usize].count = 0;
+    }
+
     /// The number of a key.
     #[inline]
     pub fn key(&mut self, raw: Raw<'_>) -> u32 {

@@ -8,7 +8,7 @@ use super::builder::{Builder, Raw};
 use super::transactions::{NIL, Shape, Transactions, UNKNOWN};
 use crate::event::Kind;
 use crate::history::{HistoryError, Outcome};
-use crate::text::{self, Bracket, Head, Scanner, Syntax, Token, Wrong, events::Who};
+use crate::text::{self, Bracket, Head, Scanner, Syntax, Token, Wrong, events::Who, template::Template};
 
 impl Transactions {
     /// Reads the transactions of a history in EDN or JSON.
@@ -22,14 +22,28 @@ impl Transactions {
     pub fn read(text: &[u8], syntax: Syntax) -> Result<Transactions, HistoryError> {
         let shape = shape_of(text, syntax).unwrap_or(Shape::Lists);
         let mut reader = Reader::new(text, syntax, shape);
-        for event in text::events(text, syntax) {
-            let met = match event {
-                Ok(head) => reader.meet(&head),
-                Err(wrong) if crate::log::torn(text, &wrong) && reader.rank > 0 => {
+        let mut lines = text::events(text, syntax);
+        let mut template: Option<Template<'_>> = None;
+        loop {
+            let at = lines.at();
+            // A line laid out as one before, whose value reads as one value, needs no closer look.
+            if let Some((head, next)) = template.as_ref().and_then(|template| template.read(text, at))
+                && reader.meet_guess(&head)
+            {
+                lines.seek(next);
+                continue;
+            }
+            let met = match lines.next() {
+                None => break,
+                Some(Ok(head)) => {
+                    template = Template::learn(text, at, syntax).or(template);
+                    reader.meet(&head)
+                }
+                Some(Err(wrong)) if crate::log::torn(text, &wrong) && reader.rank > 0 => {
                     reader.notes.push("the history ends in the middle of its last line, which was left out".into());
                     break;
                 }
-                Err(wrong) => Err(wrong),
+                Some(Err(wrong)) => Err(wrong),
             };
             met.map_err(|wrong| HistoryError::Line { line: text::line_of(text, wrong.at), why: wrong.what })?;
         }
@@ -163,6 +177,151 @@ impl<'t> Reader<'t> {
                 self.steps(open.txn, &text[at..at + len], open.f, false).map_err(|wrong| inside(head, wrong))
             }
         }
+    }
+
+    /// Meets an event whose value may be more than one form. Whether it did; if not, nothing has changed.
+    fn meet_guess(&mut self, head: &Head<'t>) -> bool {
+        let Who::Client(process) = head.who else { return false };
+        if head.f != b"txn" && !head.f.is_empty() {
+            return false;
+        }
+        let process = self.process(process);
+        let open = self.open[process as usize];
+        if (head.kind == Kind::Invoke) == open.is_some() {
+            return false;
+        }
+        let time = head.time.unwrap_or(0) as u64;
+        let Some(index) = head.index else { return false };
+        match (head.kind, open) {
+            (Kind::Invoke, _) => {
+                self.rank += 1;
+                let txn = self.builder.open(process, self.rank, index as u32, time);
+                let open = Open { txn, value: self.span(head.value), f: Form::Steps };
+                self.open[process as usize] = Some(open);
+                true
+            }
+            (Kind::Ok, Some(open)) => {
+                self.builder.fill(open.txn);
+                if open.f != Form::Steps || !self.quick(head.value) {
+                    self.builder.empty();
+                    return false;
+                }
+                self.rank += 1;
+                self.open[process as usize] = None;
+                self.builder.close(open.txn, self.rank, index as u32, time, Outcome::Ok);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads the steps of a committed transaction written in the plainest way, with integers for keys and values. Whether it was all understood.
+    fn quick(&mut self, value: &'t [u8]) -> bool {
+        let lists = self.builder.shape() == Shape::Lists;
+        let Some((b'[', mut rest)) = value.split_first().map(|(first, rest)| (*first, rest)) else { return false };
+        loop {
+            rest = gap(rest);
+            match rest.first() {
+                Some(b'[') => rest = &rest[1..],
+                Some(b']') => return rest.len() == 1,
+                _ => return false,
+            }
+            let writes = match rest {
+                [b':' | b'"', b'r', b' ' | b'"', ..] => {
+                    rest = &rest[3..];
+                    false
+                }
+                [b':' | b'"', b'w', b' ' | b'"', ..] if !lists => {
+                    rest = &rest[3..];
+                    true
+                }
+                [b':' | b'"', b'a', b'p', b'p', b'e', b'n', b'd', b' ' | b'"', ..] if lists => {
+                    rest = &rest[8..];
+                    true
+                }
+                _ => return false,
+            };
+            rest = gap(rest);
+            let Some((key, after)) = integer(rest) else { return false };
+            rest = gap(after);
+            let key = self.builder.key(Raw::Int(key));
+            if let Some((value, after)) = integer(rest) {
+                let version = self.builder.version(key, Raw::Int(value));
+                match (writes, lists) {
+                    (true, _) => self.builder.write(key, version),
+                    (false, false) => self.builder.read(key, version),
+                    (false, true) => return false,
+                }
+                rest = after;
+            } else if !writes && (rest.starts_with(b"nil") || rest.starts_with(b"null")) {
+                self.builder.read(key, NIL);
+                rest = &rest[if rest[1] == b'i' { 3 } else { 4 }..];
+            } else if !writes && lists && rest.first() == Some(&b'[') {
+                let Some(after) = self.quick_list(key, rest) else { return false };
+                rest = after;
+            } else {
+                return false;
+            }
+            match rest.first() {
+                Some(b']') => rest = &rest[1..],
+                _ => return false,
+            }
+        }
+    }
+
+    /// A list of integers that was read, from its bracket on: what follows it.
+    fn quick_list(&mut self, key: u32, text: &'t [u8]) -> Option<&'t [u8]> {
+        let inner = &text[1..];
+        if inner.first() == Some(&b']') {
+            self.builder.read(key, NIL);
+            return Some(&inner[1..]);
+        }
+        let state = &self.builder.lists[key as usize];
+        let (at, len) = state.text;
+        let longest = &self.text[at..at + len];
+        let same = common(inner, longest);
+        let whole = same == longest.len();
+        let boundary = whole || matches!(longest[same], b' ' | b',');
+        if same > 0 && boundary && inner.get(same) == Some(&b']') {
+            let (last, rest) = integer(last_word(&inner[..same]))?;
+            if !rest.is_empty() {
+                return None;
+            }
+            let version = self.builder.version(key, Raw::Int(last));
+            self.builder.read(key, version);
+            return Some(&inner[same + 1..]);
+        }
+        let continues = if len == 0 && state.versions.is_empty() {
+            true
+        } else {
+            whole && matches!(inner.get(same), Some(b' ' | b','))
+        };
+        if !continues || state.odd {
+            return None;
+        }
+        let mut rest = &inner[same..];
+        self.list.clear();
+        loop {
+            rest = gap(rest);
+            if rest.first() == Some(&b']') {
+                break;
+            }
+            let (value, after) = integer(rest)?;
+            let version = self.builder.version(key, Raw::Int(value));
+            self.list.push(version);
+            rest = after;
+        }
+        let state = &mut self.builder.lists[key as usize];
+        if self.list.is_empty() || !state.extend(&self.list, &mut self.builder.placed) {
+            return None;
+        }
+        let start = inner.as_ptr() as usize - self.text.as_ptr() as usize;
+        state.text = (start, inner.len() - rest.len());
+        // Space before the bracket would make a later comparison fail, not lie; it is left out all the same.
+        state.text.1 = inner[..state.text.1].trim_ascii_end().len();
+        let last = state.versions[state.versions.len() - 1];
+        self.builder.read(key, last);
+        Some(&rest[1..])
     }
 
     fn form(&self, head: &Head<'_>) -> Result<Form, Wrong> {
@@ -378,6 +537,32 @@ impl<'t> Reader<'t> {
 /// An error in a value, at its place in the whole text.
 fn inside(head: &Head<'_>, wrong: Wrong) -> Wrong {
     Wrong::new(head.at, wrong.what)
+}
+
+/// What follows spaces, commas and quotes.
+#[inline]
+fn gap(mut text: &[u8]) -> &[u8] {
+    while let Some((b' ' | b',', rest)) = text.split_first() {
+        text = rest;
+    }
+    text
+}
+
+/// An integer of up to eighteen digits that ends where a word does, and what follows it.
+#[inline]
+fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
+    let negative = text.first() == Some(&b'-');
+    let digits = &text[usize::from(negative)..];
+    let (mut value, mut len) = (0_i64, 0);
+    while let Some(digit) = digits.get(len).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        value = value * 10 + i64::from(digit);
+        len += 1;
+        if len > 18 {
+            return None;
+        }
+    }
+    let ends = matches!(digits.get(len), None | Some(b' ' | b',' | b']'));
+    (len > 0 && ends).then(|| (if negative { -value } else { value }, &digits[len..]))
 }
 
 /// How many bytes two texts share from their beginning.
