@@ -25,7 +25,10 @@ impl Transactions {
         let mut lines = text::events(text, syntax);
         let mut template: Option<Template<'_>> = None;
         loop {
-            let at = lines.at();
+            let mut at = lines.at();
+            while text.get(at).is_some_and(u8::is_ascii_whitespace) {
+                at += 1;
+            }
             // A line laid out as one before, whose value reads as one value, needs no closer look.
             if let Some((head, next)) = template.as_ref().and_then(|template| template.read(text, at))
                 && reader.meet_guess(&head)
