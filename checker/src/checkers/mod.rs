@@ -38,6 +38,9 @@ pub enum Asked {
 const NOTHING: Wants =
     Wants { read_your_writes: false, monotonic_reads: false, monotonic_writes: false, writes_follow_reads: false };
 
+const EVERYTHING: Wants =
+    Wants { read_your_writes: true, monotonic_reads: true, monotonic_writes: true, writes_follow_reads: true };
+
 /// Every checker, in the order in which reports show them.
 pub const CHECKERS: &[Entry] = &[
     Entry {
@@ -103,6 +106,32 @@ pub const CHECKERS: &[Entry] = &[
             })
         },
         asked: Asked::OnRequest,
+    },
+    Entry {
+        name: "pram",
+        about: "Everybody sees each session's writes in its order, and a session sees its own and never less.",
+        build: || {
+            Box::new(Sessions {
+                name: "pram",
+                wants: Wants { writes_follow_reads: false, ..EVERYTHING },
+                per: Per::Session,
+                unit: "reads of which something was demanded",
+            })
+        },
+        asked: Asked::ByNameOnly,
+    },
+    Entry {
+        name: "causal",
+        about: "Whoever sees a write sees everything that could have caused it; a session sees its own and never less.",
+        build: || {
+            Box::new(Sessions {
+                name: "causal",
+                wants: EVERYTHING,
+                per: Per::Session,
+                unit: "reads of which something was demanded",
+            })
+        },
+        asked: Asked::ByNameOnly,
     },
     Entry {
         name: "consistent-prefix",

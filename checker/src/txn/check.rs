@@ -11,7 +11,9 @@ use super::components::components;
 use super::cycles::{Classified, Cycle, Finer, Kind, Orders, With, classify};
 use super::dependencies::{Dependencies, relation};
 use super::lattice::{self, ruled_out};
+use super::pieces::apart;
 use super::scans::{Sight, scan};
+use super::sessions;
 use super::transactions::Transactions;
 use super::versions::{Assume, CyclicKey, Versions};
 
@@ -26,6 +28,9 @@ pub struct Options {
     pub assume: Assume,
     /// How many cases of each anomaly are kept.
     pub cases: usize,
+    /// Of a history that violates what was asked for, models of single objects and sessions are decided besides if it has at most this many
+    /// transactions.
+    pub besides: usize,
 }
 
 impl Default for Options {
@@ -35,6 +40,7 @@ impl Default for Options {
             anomalies: Vec::new(),
             assume: Assume::default(),
             cases: 8,
+            besides: 200_000,
         }
     }
 }
@@ -53,6 +59,13 @@ pub enum Case {
     },
     /// What one transaction or one key shows.
     Sight(Sight),
+    /// What was worked out otherwise, in words.
+    Told {
+        /// One sentence each.
+        lines: Vec<String>,
+        /// The `:index` of the transactions that prove it.
+        indices: Vec<u64>,
+    },
     /// Versions of a key that would each have to come before the next.
     Versions(CyclicKey),
 }
@@ -63,7 +76,7 @@ impl Case {
         match self {
             Case::Cycle { cycle, .. } => cycle.edges.iter().map(|&(txn, _)| txn).collect(),
             Case::Sight(sight) => sight.txns.clone(),
-            Case::Versions(_) => Vec::new(),
+            Case::Versions(_) | Case::Told { .. } => Vec::new(),
         }
     }
 }
@@ -136,7 +149,64 @@ pub fn check(txns: &Transactions, options: &Options) -> Report {
     for part in parts {
         found.classified(classify(&dependencies, part, Orders { process: true, real_time: true }));
     }
+    let whole = found.anomalies.is_empty();
+    let asked = |model: &str| options.models.iter().any(|asked| lattice::implied(&resolve(asked)).contains(&model));
+    // Where nothing was found, every model holds whose strength lies in what the graph shows.
+    if !whole {
+        let judged = found.names();
+        let wanted = |model: &'static str| {
+            let out = judged.iter().any(|name| lattice::prohibits(model, name));
+            !out && (asked(model) || txns.len() <= options.besides)
+        };
+        objects(txns, &dependencies, options.assume, &wanted, &mut found);
+        let models: Vec<&'static str> =
+            sessions::MODELS.iter().map(|(model, _)| *model).filter(|it| wanted(it)).collect();
+        for broken in sessions::broken(txns, &models) {
+            let name = format!("{}-violation", broken.model);
+            found.count(&name, broken.count);
+            found.add(&name, Case::Told { lines: broken.proof, indices: broken.indices });
+        }
+    }
     report(txns, options, found, count)
+}
+
+/// Sequential and linearizable, on what each transaction did on each key.
+fn objects(
+    txns: &Transactions,
+    whole: &Dependencies<'_>,
+    assume: Assume,
+    wanted: &dyn Fn(&'static str) -> bool,
+    found: &mut Collected,
+) {
+    if !wanted("sequential") && !wanted("linearizable") {
+        return;
+    }
+    let pieces = apart(txns);
+    let versions = Versions::new(&pieces.txns, assume);
+    let dependencies = Dependencies::of_pieces(&pieces, &versions, whole);
+    for (model, name, orders, relations) in [
+        ("sequential", "not-sequential", Orders { process: true, real_time: false }, relation::PROCESS),
+        ("linearizable", "not-linearizable", Orders { process: false, real_time: true }, relation::REAL_TIME),
+    ] {
+        if !wanted(model) {
+            continue;
+        }
+        let parts = components(dependencies.vertices(), |vertex, out| {
+            dependencies.predecessors(vertex, relation::DATA | relations, &mut |from, _| out.push(from));
+        });
+        for part in parts {
+            let classified = classify(&dependencies, part, orders);
+            let shortest = classified.found.into_iter().min_by_key(|found| found.cycle.edges.len());
+            if let Some(mut shortest) = shortest {
+                for edge in &mut shortest.cycle.edges {
+                    edge.0 = pieces.of[edge.0 as usize];
+                }
+                found.count(name, 1);
+                let (cycle, smallest) = (shortest.cycle, shortest.smallest);
+                found.add(name, Case::Cycle { cycle, smallest, component: classified.size });
+            }
+        }
+    }
 }
 
 fn report(txns: &Transactions, options: &Options, found: Collected, components: usize) -> Report {
@@ -196,6 +266,10 @@ struct Collected {
 }
 
 impl Collected {
+    fn names(&self) -> Vec<String> {
+        self.anomalies.keys().cloned().collect()
+    }
+
     fn add(&mut self, name: &str, case: Case) {
         let most = self.cases;
         let (_, cases) = self.anomalies.entry(name.to_string()).or_default();

@@ -11,6 +11,7 @@
 //!
 //! Only what took effect takes part: transactions that committed, and those of unknown outcome whose writes somebody saw.
 
+use super::pieces::Pieces;
 use super::transactions::{LIMIT, NIL, NOBODY, Shape, Transactions};
 use super::versions::Versions;
 use crate::history::Outcome;
@@ -54,6 +55,7 @@ pub struct Dependencies<'t> {
     group_first: Vec<u32>,
     group_members: Vec<u32>,
     previous: Vec<u32>,
+    pieces: Option<&'t Pieces>,
 }
 
 impl<'t> Dependencies<'t> {
@@ -63,7 +65,26 @@ impl<'t> Dependencies<'t> {
         let (readers_first, readers) = readers(txns, &counts);
         let (before, group_first, group_members) = groups(txns);
         let previous = previous(txns);
-        Dependencies { txns, versions, counts, readers_first, readers, before, group_first, group_members, previous }
+        Dependencies {
+            txns,
+            versions,
+            counts,
+            readers_first,
+            readers,
+            before,
+            group_first,
+            group_members,
+            previous,
+            pieces: None,
+        }
+    }
+
+    /// Of pieces: each comes after all pieces of what its process ran before.
+    pub fn of_pieces(pieces: &'t Pieces, versions: &'t Versions, whole: &Dependencies<'_>) -> Self {
+        let mut these = Dependencies::new(&pieces.txns, versions);
+        these.previous = pieces.of.iter().map(|&txn| whole.previous[txn as usize]).collect();
+        these.pieces = Some(pieces);
+        these
     }
 
     /// How many vertices there are: transactions and groups.
@@ -124,7 +145,14 @@ impl<'t> Dependencies<'t> {
             self.data(vertex, wanted, each);
         }
         if wanted & PROCESS != 0 && self.previous[vertex as usize] != NONE {
-            each(self.previous[vertex as usize], PROCESS);
+            let before = self.previous[vertex as usize];
+            match self.pieces {
+                None => each(before, PROCESS),
+                Some(pieces) => {
+                    let range = pieces.first[before as usize]..pieces.first[before as usize + 1];
+                    range.for_each(|piece| each(piece, PROCESS));
+                }
+            }
         }
         if wanted & REAL_TIME != 0 && self.before[vertex as usize] != NONE {
             each(n + self.before[vertex as usize], REAL_TIME);
