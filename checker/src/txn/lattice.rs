@@ -285,7 +285,16 @@ pub const MODELS: &[Model] = &[
         "sequential",
         ["SC"],
         ["causal"],
-        &["not-sequential", "thin-air-read", "G1a", "dirty-update", "duplicate-elements", "incompatible-order"],
+        &[
+            "not-sequential",
+            "internal",
+            "future-read",
+            "thin-air-read",
+            "G1a",
+            "dirty-update",
+            "duplicate-elements",
+            "incompatible-order"
+        ],
         "As if all steps had run one after the other, each session's in its order."
     ),
     model!(
