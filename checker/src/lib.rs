@@ -32,6 +32,7 @@ mod intern;
 pub mod json;
 pub mod judge;
 pub mod meta;
+pub mod objects;
 mod proof;
 mod sharpness;
 pub mod version;
