@@ -20,6 +20,7 @@ pub mod calls;
 pub mod model;
 pub mod search;
 mod shrink;
+mod zones;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -148,7 +149,10 @@ pub fn linearizable(model: ModelName, calls: &Calls, budget: &Budget, threads: u
 /// Decides one key by what fits best.
 fn judge(model: ModelName, all: &Calls, calls: &[Call], limits: Limits) -> (Judged, u64) {
     match model {
-        ModelName::Register | ModelName::CasRegister | ModelName::Map => searched(&model::Register, calls, limits),
+        ModelName::Register | ModelName::CasRegister | ModelName::Map => match zones::decide(calls) {
+            Some(judged) => (judged, 0),
+            None => searched(&model::Register, calls, limits),
+        },
         ModelName::MultiRegister => searched(&model::MultiRegister::new(all), calls, limits),
         ModelName::Set if calls.iter().all(|call| call.f != Function::ReadAll) => elements(calls, limits),
         ModelName::Set => searched(&model::Set(all), calls, limits),

@@ -373,6 +373,8 @@ impl Maker<'_> {
             Function::Read if self.model == ModelName::Counter => call.output += i64::from(self.draw.below(3)) - 1,
             Function::Read | Function::Dequeue | Function::Pop => call.output = other,
             Function::Generate => call.output = i64::from(value),
+            Function::Acquire => call.f = Function::Release,
+            Function::Release => call.f = Function::Acquire,
             Function::Cas | Function::Add | Function::Remove | Function::Contains
                 if self.model != ModelName::Counter =>
             {
