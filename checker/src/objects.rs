@@ -17,7 +17,11 @@
 
 pub mod brute;
 pub mod calls;
+mod fifo;
+mod levels;
+mod lifo;
 pub mod model;
+mod puts;
 pub mod search;
 mod shrink;
 mod zones;
@@ -148,13 +152,22 @@ pub fn linearizable(model: ModelName, calls: &Calls, budget: &Budget, threads: u
 
 /// Decides one key by what fits best.
 fn judge(model: ModelName, all: &Calls, calls: &[Call], limits: Limits) -> (Judged, u64) {
+    let monitored = match model {
+        ModelName::Register | ModelName::CasRegister | ModelName::Map => zones::decide(calls),
+        ModelName::Set if calls.iter().all(|call| call.f != Function::ReadAll) => return elements(calls, limits),
+        ModelName::Set => levels::decide(calls, levels::grown(all, calls)),
+        ModelName::Queue => fifo::decide(calls),
+        ModelName::Stack => lifo::decide(calls),
+        ModelName::Ids => Some(levels::ids(calls)),
+        ModelName::Log => levels::decide(calls, levels::log(all, calls)),
+        ModelName::MultiRegister | ModelName::Counter | ModelName::Mutex => None,
+    };
+    if let Some(judged) = monitored {
+        return (judged, 0);
+    }
     match model {
-        ModelName::Register | ModelName::CasRegister | ModelName::Map => match zones::decide(calls) {
-            Some(judged) => (judged, 0),
-            None => searched(&model::Register, calls, limits),
-        },
+        ModelName::Register | ModelName::CasRegister | ModelName::Map => searched(&model::Register, calls, limits),
         ModelName::MultiRegister => searched(&model::MultiRegister::new(all), calls, limits),
-        ModelName::Set if calls.iter().all(|call| call.f != Function::ReadAll) => elements(calls, limits),
         ModelName::Set => searched(&model::Set(all), calls, limits),
         ModelName::Counter => searched(&model::Counter, calls, limits),
         ModelName::Queue => searched(&model::Queue, calls, limits),
