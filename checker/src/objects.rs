@@ -178,6 +178,11 @@ fn judge(model: ModelName, all: &Calls, calls: &[Call], limits: Limits) -> (Judg
     }
 }
 
+/// Whether all keys together are sequentially consistent: some order of all calls that keeps each process's own order.
+pub fn sequential(model: ModelName, calls: &Calls, budget: &Budget) -> Decision {
+    searched_only(model, calls, budget)
+}
+
 /// The search alone, for every model: slower, and a measure for the deciders made for one kind of object.
 pub fn searched_only(model: ModelName, calls: &Calls, budget: &Budget) -> Decision {
     let mut sum = Sum::default();

@@ -17,6 +17,11 @@ fn truth(decision: &Decision) -> Option<bool> {
     }
 }
 
+/// How many times more histories than usual, for a longer look.
+fn rounds() -> u32 {
+    std::env::var("OBJECTS_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 fn tell(calls: &Calls) -> String {
     calls.all().iter().map(|call| format!("{call:?} {:?}\n", if call.f == gainsay_checker::objects::calls::Function::ReadAll && call.ok() { calls.elements(call) } else { &[] })).collect()
 }
@@ -49,15 +54,15 @@ fn random_histories_are_decided_as_by_brute_force() {
     let mut draw = Draw(7);
     for model in ModelName::ALL {
         let mut held = 0;
-        let all = 3000;
+        let all = 3000 * rounds();
         for _ in 0..all {
             let shape = Shape {
                 calls: 3 + draw.below(6) as usize,
                 processes: 1 + draw.below(4),
                 keys: 1 + draw.below(2),
                 values: 1 + draw.below(3),
-                unknown: [0, 200, 500][draw.below(3) as usize],
-                wrong: [0, 100, 300][draw.below(3) as usize],
+                unknown: [0, 200_000, 500_000][draw.below(3) as usize],
+                wrong: [0, 100_000, 300_000][draw.below(3) as usize],
                 unique: draw.below(2) == 0,
             };
             held += u32::from(agree(model, &brute::random(model, &shape, draw.next())));
@@ -71,14 +76,14 @@ fn random_histories_are_decided_as_by_brute_force() {
 fn monitors_agree_with_the_search_on_larger_histories() {
     let mut draw = Draw(11);
     for model in ModelName::ALL {
-        for _ in 0..150 {
+        for _ in 0..150 * rounds() {
             let shape = Shape {
                 calls: 10 + draw.below(60) as usize,
                 processes: 1 + draw.below(4),
                 keys: 1,
                 values: 1 + draw.below(4),
-                unknown: [0, 20, 50][draw.below(3) as usize],
-                wrong: [0, 5, 30][draw.below(3) as usize],
+                unknown: [0, 20_000, 50_000][draw.below(3) as usize],
+                wrong: [0, 5_000, 30_000][draw.below(3) as usize],
                 unique: true,
             };
             let calls = brute::random(model, &shape, draw.next());

@@ -172,9 +172,9 @@ pub struct Shape {
     pub keys: u32,
     /// How many values; elements of logs, sets, queues and stacks, and registers of transactions, likewise.
     pub values: u32,
-    /// Of a thousand calls, how many have an unknown outcome.
+    /// Of a million calls, how many have an unknown outcome.
     pub unknown: u32,
-    /// Of a thousand calls, how many get an output drawn at random.
+    /// Of a million calls, how many get an output drawn at random.
     pub wrong: u32,
     /// Whether no value is put in twice.
     pub unique: bool,
@@ -199,8 +199,8 @@ impl Draw {
         ((u128::from(self.next()) * u128::from(n)) >> 64) as u32
     }
 
-    fn chance(&mut self, of_a_thousand: u32) -> bool {
-        self.below(1000) < of_a_thousand
+    fn chance(&mut self, of_a_million: u32) -> bool {
+        self.below(1_000_000) < of_a_million
     }
 }
 
@@ -250,7 +250,7 @@ impl Maker<'_> {
                 Some((mut call, done)) => {
                     let lost = !done && self.draw.chance(self.shape.unknown);
                     if lost {
-                        if self.draw.chance(500) {
+                        if self.draw.chance(500_000) {
                             self.effect(&mut call);
                         }
                         (call.outcome, call.end, call.output) = (Outcome::Info, NEVER, NIL);
@@ -259,7 +259,7 @@ impl Maker<'_> {
                     } else if !done {
                         // A call that the object refuses is tried again later, or given up when others can't go on either.
                         let done = self.effect(&mut call);
-                        if done || self.draw.chance(700) {
+                        if done || self.draw.chance(700_000) {
                             at[client] = Some((call, done));
                         }
                     } else {
@@ -284,14 +284,19 @@ impl Maker<'_> {
     }
 
     fn invent(&mut self) -> Call {
-        let half = self.draw.chance(500);
+        let half = self.draw.chance(500_000);
         let f = match self.model {
             ModelName::Register | ModelName::Map if half => Function::Read,
             ModelName::Register | ModelName::Map => Function::Write,
             ModelName::CasRegister => [Function::Read, Function::Write, Function::Cas][self.draw.below(3) as usize],
             ModelName::MultiRegister => Function::Txn,
-            ModelName::Set => match self.draw.below(if self.shape.calls > 2000 { 2000 } else { 8 }) {
-                0 => Function::ReadAll,
+            // Where values are unique and their number is even, sets only grow; large ones are read as a whole only then.
+            ModelName::Set if self.shape.unique && self.shape.values.is_multiple_of(2) => {
+                let read = half && (self.shape.calls < 2000 || self.draw.chance(2_000));
+                [Function::Add, Function::ReadAll][usize::from(read)]
+            }
+            ModelName::Set => match self.draw.below(8) {
+                0 if self.shape.calls < 2000 => Function::ReadAll,
                 draw => [Function::Add, Function::Remove, Function::Contains][draw as usize % 3],
             },
             ModelName::Counter => [Function::Add, Function::Read][usize::from(half)],
@@ -299,7 +304,7 @@ impl Maker<'_> {
             ModelName::Stack => [Function::Push, Function::Pop][usize::from(half)],
             ModelName::Mutex => [Function::Acquire, Function::Release][usize::from(half)],
             ModelName::Ids => Function::Generate,
-            ModelName::Log if half && (self.shape.calls < 2000 || self.draw.chance(2)) => Function::ReadAll,
+            ModelName::Log if half && (self.shape.calls < 2000 || self.draw.chance(2_000)) => Function::ReadAll,
             ModelName::Log => Function::Append,
         };
         let key = self.draw.below(self.shape.keys.max(1));
@@ -324,7 +329,7 @@ impl Maker<'_> {
     fn transaction(&mut self) -> i64 {
         let (first, count) = (self.steps.len() as u32, 1 + self.draw.below(3));
         for _ in 0..count {
-            let (register, write) = (self.draw.below(2), self.draw.chance(500));
+            let (register, write) = (self.draw.below(2), self.draw.chance(500_000));
             let value = if write { self.value() } else { NIL as u32 };
             self.steps.push(Step { register, value, write });
         }
@@ -333,7 +338,7 @@ impl Maker<'_> {
 
     /// The call takes effect; false if the object refuses it.
     fn effect(&mut self, call: &mut Call) -> bool {
-        if call.f == Function::Cas && self.draw.chance(if self.shape.unique { 1000 } else { 700 }) {
+        if call.f == Function::Cas && self.draw.chance(if self.shape.unique { 1_000_000 } else { 700_000 }) {
             let now = self.objects[call.key as usize].registers.get(&0).copied().unwrap_or(NIL as u32);
             call.input = pair(now, unpair(call.input).1);
         }
@@ -361,7 +366,7 @@ impl Maker<'_> {
 
     /// Gives a wrong output, or takes one away where that is allowed.
     fn spoil(&mut self, call: &mut Call) {
-        if matches!(call.f, Function::Add | Function::Remove) && self.draw.chance(300) {
+        if matches!(call.f, Function::Add | Function::Remove) && self.draw.chance(300_000) {
             call.output = NIL;
         }
         if !self.draw.chance(self.shape.wrong) {
@@ -375,6 +380,7 @@ impl Maker<'_> {
             Function::Generate => call.output = i64::from(value),
             Function::Acquire => call.f = Function::Release,
             Function::Release => call.f = Function::Acquire,
+            Function::Cas if self.shape.unique => call.input = pair(other as u32, unpair(call.input).1),
             Function::Cas | Function::Add | Function::Remove | Function::Contains
                 if self.model != ModelName::Counter =>
             {
