@@ -34,6 +34,7 @@ pub mod json;
 pub mod judge;
 pub mod log;
 pub mod meta;
+pub mod objects;
 mod proof;
 mod sharpness;
 pub mod text;

@@ -1,0 +1,96 @@
+//! Makes a violation that the search found small.
+//!
+//! Calls are weakened, never just left out: a call that changes the object becomes one that may take effect at any time or
+//! never, so whatever is still violated is violated by the other calls alone. Only observers may go altogether, and what began
+//! after the stuck call had returned. Halves first, then smaller pieces (delta debugging, Zeller 1999), as long as the search
+//! stays cheap.
+
+use std::time::{Duration, Instant};
+
+use super::Refutation;
+use super::calls::{Call, NEVER, Outcome};
+use super::model::Model;
+use super::search::{Found, Limits, decide};
+
+/// How many configurations all attempts may visit together, and how long they may take.
+const VISITS: u64 = 400_000;
+const TIME: Duration = Duration::from_millis(500);
+
+/// The calls of a small violation within `calls`, of which the one at `stuck` can't be placed.
+pub(super) fn shrink<M: Model>(
+    model: &M,
+    calls: &[Call],
+    stuck: usize,
+    states: Vec<String>,
+    limits: Limits,
+) -> Refutation {
+    let end = calls[stuck].end;
+    let mut attempt = Attempt {
+        model,
+        calls: calls.iter().take_while(|call| call.start < end).copied().collect(),
+        visits: VISITS,
+        limits: Limits { until: limits.until.min(Instant::now() + TIME), ..limits },
+    };
+    let mut kept: Vec<bool> = attempt.calls.iter().map(|call| call.ok()).collect();
+    if attempt.violated(&kept) {
+        attempt.reduce(&mut kept, stuck);
+    }
+    let few: Vec<usize> = (0..kept.len()).filter(|&at| kept[at]).collect();
+    let text = format!(
+        "call {} can't be placed: nothing that the other {} calls of the proof allow gives what it saw, wherever the calls left out took effect",
+        calls[stuck].source,
+        few.len().saturating_sub(1)
+    );
+    Refutation { calls: few, stuck, states, text }
+}
+
+struct Attempt<'a, M> {
+    model: &'a M,
+    calls: Vec<Call>,
+    visits: u64,
+    limits: Limits,
+}
+
+impl<M: Model> Attempt<'_, M> {
+    /// Whether the kept calls are violated by themselves; false also if that costs too much to know.
+    fn violated(&mut self, kept: &[bool]) -> bool {
+        let mut calls = Vec::with_capacity(self.calls.len());
+        for (call, &kept) in self.calls.iter().zip(kept) {
+            if kept {
+                calls.push(*call);
+            } else if !self.model.observes(call) {
+                let start = if call.ok() { 0 } else { call.start };
+                calls.push(Call { start, end: NEVER, outcome: Outcome::Info, ..*call });
+            }
+        }
+        calls.sort_by_key(|call| call.start);
+        let each = self.visits.min(VISITS / 8);
+        let (found, visited) = decide(self.model, &calls, Limits { configurations: each, ..self.limits });
+        self.visits = self.visits.saturating_sub(visited + calls.len() as u64);
+        matches!(found, Found::Stuck { .. })
+    }
+
+    fn reduce(&mut self, kept: &mut [bool], stuck: usize) {
+        let mut size = kept.len().div_ceil(2).max(1);
+        loop {
+            let candidates: Vec<usize> = (0..kept.len()).filter(|&at| kept[at] && at != stuck).collect();
+            let mut gone = false;
+            for chunk in candidates.chunks(size) {
+                if self.visits == 0 || Instant::now() > self.limits.until {
+                    return;
+                }
+                chunk.iter().for_each(|&at| kept[at] = false);
+                if self.violated(kept) {
+                    gone = true;
+                } else {
+                    chunk.iter().for_each(|&at| kept[at] = true);
+                }
+            }
+            match (size, gone) {
+                (1, false) => return,
+                (1, true) => {}
+                _ => size = size.div_ceil(2),
+            }
+        }
+    }
+}
