@@ -83,16 +83,33 @@ pub(crate) fn sample<'a>(log: &'a Log, collections: &[&str]) -> Vec<Row<'a>> {
     log.calls.iter().map(Row::of).collect()
 }
 
-/// Judges a history as a whole, or key by key.
-pub(crate) fn judge(log: &Log, options: &Options, collections: &[&str], check: Check) -> Report {
-    let mut report = if keyed(log, collections) {
-        by_key(log, options, check)
-    } else {
-        let rows: Vec<Row<'_>> = log.calls.iter().map(Row::of).collect();
-        check(&rows, options).report()
-    };
+/// Judges a history as a whole.
+pub(crate) fn whole(log: &Log, options: &Options, check: Check) -> Report {
+    let rows: Vec<Row<'_>> = log.calls.iter().map(Row::of).collect();
+    let mut report = check(&rows, options).report();
     report.notes.extend(log.notes.iter().cloned());
     report
+}
+
+/// Judges a history as a whole, or key by key.
+pub(crate) fn judge(log: &Log, options: &Options, collections: &[&str], check: Check) -> Report {
+    if !keyed(log, collections) {
+        let mut report = whole(log, options, check);
+        report.notes.extend(half_keyed(log).then(|| HALF_KEYED.into()));
+        return report;
+    }
+    let mut report = by_key(log, options, check);
+    report.notes.extend(log.notes.iter().cloned());
+    report
+}
+
+const HALF_KEYED: &str = "what operations were invoked with are pairs of a key and a value, what they returned is not: the pairs were \
+    taken as they are, so that what was written is never found in what was read";
+
+/// Whether only what operations were invoked with are pairs.
+fn half_keyed(log: &Log) -> bool {
+    let mut asked = log.calls.iter().map(|call| &call.asked).filter(|asked| !asked.is_nil()).peekable();
+    asked.peek().is_some() && asked.all(|asked| parts(asked).is_some())
 }
 
 /// How many keys' results are listed one by one, those that failed first.

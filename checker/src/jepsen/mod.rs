@@ -11,10 +11,24 @@
 //!
 //! Where every value is a pair `[key value]` (Jepsen's `independent`), each key is judged by itself; a note says so.
 
+mod additions;
+mod adya;
+mod bank;
+mod causal;
+mod counter;
 mod elements;
+mod forks;
+mod ids;
 mod keyed;
+mod monotonic;
+mod patterns;
+mod queue;
 mod report;
+mod reversed;
+mod sequential;
+mod set;
 
+pub use patterns::log_file_pattern;
 pub use report::{Evidence, Options, Problem, Report, Verdict};
 
 use crate::log::Log;
@@ -33,9 +47,88 @@ pub struct Entry {
 }
 
 /// The checkers, those that demand most of a history's shape first.
-pub const MODELS: &[Entry] = &[];
+pub const MODELS: &[Entry] = &[
+    Entry {
+        name: "set",
+        about: "every acknowledged addition is in the final read, and nothing that nobody added",
+        check: set::check_set,
+        recognises: set::recognises_set,
+    },
+    Entry {
+        name: "set-full",
+        about: "every element that was known to be there stays, by reads all along",
+        check: set::check_full,
+        recognises: set::recognises_full,
+    },
+    Entry {
+        name: "total-queue",
+        about: "every acknowledged enqueue comes out, and nothing that nobody put in",
+        check: queue::check,
+        recognises: queue::recognises,
+    },
+    Entry {
+        name: "counter",
+        about: "every read lies between what was acknowledged and what was tried",
+        check: counter::check,
+        recognises: counter::recognises,
+    },
+    Entry {
+        name: "bank",
+        about: "every read of all accounts shows the same total, and no overdraft",
+        check: bank::check,
+        recognises: bank::recognises,
+    },
+    Entry {
+        name: "unique-ids",
+        about: "no two generated identifiers are the same",
+        check: ids::check,
+        recognises: ids::recognises,
+    },
+    Entry {
+        name: "long-fork",
+        about: "no two reads see two writes in opposite orders",
+        check: forks::check,
+        recognises: forks::recognises,
+    },
+    Entry {
+        name: "causal-reverse",
+        about: "no write is visible without those that were acknowledged before it began",
+        check: reversed::check,
+        recognises: reversed::recognises,
+    },
+    Entry {
+        name: "comments",
+        about: "causal-reverse under elle-cli's name",
+        check: reversed::check,
+        recognises: |_| false,
+    },
+    Entry {
+        name: "sequential",
+        about: "a process's writes are seen in their order",
+        check: sequential::check,
+        recognises: sequential::recognises,
+    },
+    Entry {
+        name: "monotonic",
+        about: "inserted values rise with the database's time, none lost, doubled or left out",
+        check: monotonic::check,
+        recognises: monotonic::recognises,
+    },
+    Entry {
+        name: "causal",
+        about: "a register's operations are seen in the order in which one client issued them",
+        check: causal::check,
+        recognises: causal::recognises,
+    },
+    Entry {
+        name: "adya",
+        about: "of two inserts that exclude each other at most one succeeds (G2)",
+        check: adya::check,
+        recognises: adya::recognises,
+    },
+];
 
-/// The checker called `name`; elle-cli's `comments` is Jepsen's `causal-reverse`.
+/// The checker called `name`.
 pub fn model(name: &str) -> Option<&'static Entry> {
     MODELS.iter().find(|entry| entry.name == name)
 }
