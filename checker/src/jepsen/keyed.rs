@@ -139,9 +139,10 @@ fn merge(reports: Vec<(&Value, Report)>, keys: usize) -> Report {
             draft.problems_of(kind, *count, ops.len(), || (format!("Key {key}: {text}"), ops.clone()));
         }
         match &report.verdict {
-            Verdict::Unknown { .. } if report.evidence.opportunities == 0 => vacuous += 1,
+            Verdict::Violated => {}
+            _ if report.evidence.opportunities == 0 => vacuous += 1,
             Verdict::Unknown { why } => draft.unknown(format!("key {key}: {why}")),
-            _ => {}
+            Verdict::Holds => {}
         }
         for (name, number) in &report.numbers {
             let sum = draft.numbers.get(name).and_then(Json::as_u64).unwrap_or(0);
@@ -153,6 +154,9 @@ fn merge(reports: Vec<(&Value, Report)>, keys: usize) -> Report {
     draft.notes.push(format!("every value is a pair of a key and a value: each of the {keys} keys was judged by itself"));
     if vacuous > 0 {
         draft.notes.push(format!("{vacuous} of the keys hold nothing to judge"));
+    }
+    if vacuous == keys {
+        draft.unknown("no key holds anything to judge");
     }
     let failures: Vec<&Value> =
         reports.iter().filter(|(_, it)| it.verdict == Verdict::Violated).map(|(key, _)| *key).collect();

@@ -7,7 +7,8 @@
 //! - What nobody wrote is refused (`unexpected`), also by checkers of Jepsen's that look only at what was written.
 //! - Nothing is lost that a read need not have seen: one that began before the write was acknowledged. What an operation of unknown
 //!   outcome may have taken from a queue is not lost for certain, so the answer is unknown.
-//! - A history that holds nothing to judge is neither right nor wrong: unknown, with the reason.
+//!
+//! A history that holds nothing to judge is right or unknown as Jepsen has it; [`Evidence`] says that there was nothing.
 //!
 //! Where every value is a pair `[key value]` (Jepsen's `independent`), each key is judged by itself; a note says so.
 
@@ -16,18 +17,23 @@ mod adya;
 mod bank;
 mod causal;
 mod counter;
+mod drawn;
 mod elements;
 mod forks;
 mod ids;
 mod keyed;
 mod monotonic;
 mod patterns;
+#[doc(hidden)]
+pub mod plain;
 mod queue;
 mod report;
 mod reversed;
 mod sequential;
 mod set;
 
+#[doc(hidden)]
+pub use drawn::draw;
 pub use patterns::log_file_pattern;
 pub use report::{Evidence, Options, Problem, Report, Verdict};
 

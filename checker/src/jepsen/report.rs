@@ -67,7 +67,7 @@ pub struct Problem {
 /// How much a verdict rests on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// How many times the history could have shown a violation.
+    /// How many times the history could have shown a violation; at 0 a verdict that it holds is empty.
     pub opportunities: u64,
     /// What was counted, in the plural.
     pub unit: &'static str,
@@ -153,10 +153,12 @@ impl Draft {
         let verdict = match (self.problems.is_empty(), self.unknown) {
             (false, _) => Verdict::Violated,
             (true, Some(why)) => Verdict::Unknown { why },
-            (true, None) if opportunities == 0 => Verdict::Unknown { why: format!("there are no {unit} to judge") },
             (true, None) => Verdict::Holds,
         };
         let sentence = match &verdict {
+            Verdict::Holds if opportunities == 0 => {
+                format!("Nothing is wrong, which says nothing: there are no {unit} to judge.")
+            }
             Verdict::Holds => format!("Nothing is wrong, by {opportunities} {unit}."),
             Verdict::Unknown { why } => format!("This history cannot tell: {why}."),
             Verdict::Violated => violated(&self.problems),
