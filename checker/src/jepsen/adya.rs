@@ -30,7 +30,11 @@ fn g2(rows: &[Row<'_>], _: &Options) -> Draft {
     let mut counts: Vec<(u64, u64, u64)> = Vec::new();
     for row in rows.iter().filter(|row| row.is("insert")) {
         let Some((key, _)) = row.given().pair() else {
-            draft.unknown(format!("operation {} inserts {}, which is no pair of a key and rows", row.index(), row.given()));
+            draft.unknown(format!(
+                "operation {} inserts {}, which is no pair of a key and rows",
+                row.index(),
+                row.given()
+            ));
             continue;
         };
         let id = keys.id(key) as usize;

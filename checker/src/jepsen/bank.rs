@@ -73,19 +73,33 @@ impl Bank<'_> {
             return wrong("unexpected-key", strange().count() as f64, what);
         }
         if empty().next().is_some() {
-            return wrong("nil-balance", empty().count() as f64, format!("shows no balance of {}", listed(&mut empty())));
+            return wrong(
+                "nil-balance",
+                empty().count() as f64,
+                format!("shows no balance of {}", listed(&mut empty())),
+            );
         }
         if total != self.total {
             let badness = (total - self.total).unsigned_abs() as f64 / (self.total.unsigned_abs() as f64).max(1.0);
             let what = match self.shown_by {
-                Some(first) => format!("shows {total} in all, where the read of operation {first} shows {}", self.total),
+                Some(first) => {
+                    format!("shows {total} in all, where the read of operation {first} shows {}", self.total)
+                }
                 None => format!("shows {total} in all, and the accounts hold {}", self.total),
             };
-            return wrong("wrong-total", badness, format!("{what}: it saw part of a transfer, or a transfer was lost in part"));
+            return wrong(
+                "wrong-total",
+                badness,
+                format!("{what}: it saw part of a transfer, or a transfer was lost in part"),
+            );
         }
         if !self.overdraft && negative().next().is_some() {
             let sum: i128 = negative().filter_map(|(_, it)| it.int()).map(i128::from).sum();
-            return wrong("negative-value", -(sum as f64), format!("shows overdrawn accounts ({})", listed(&mut negative())));
+            return wrong(
+                "negative-value",
+                -(sum as f64),
+                format!("shows overdrawn accounts ({})", listed(&mut negative())),
+            );
         }
         None
     }
@@ -118,7 +132,9 @@ fn bank(rows: &[Row<'_>], options: &Options) -> Draft {
     for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.is("read") && row.ok()) {
         match entries(row.value) {
             Some(balances) => reads.push((at, balances)),
-            None => draft.unknown(format!("operation {} reads {}, which is no map of accounts", row.index(), row.value)),
+            None => {
+                draft.unknown(format!("operation {} reads {}, which is no map of accounts", row.index(), row.value))
+            }
         }
     }
     reads.sort_by_key(|(at, _)| rows[*at].call.end);

@@ -24,7 +24,8 @@ pub(super) fn check(log: &Log, options: &Options) -> Report {
 
 pub(super) fn recognises(log: &Log) -> bool {
     let rows = sample(log, &[]);
-    rows.iter().any(|row| row.is("read-init")) && rows.iter().all(|row| ["read-init", "read", "write"].contains(&&*row.call.f))
+    rows.iter().any(|row| row.is("read-init"))
+        && rows.iter().all(|row| ["read-init", "read", "write"].contains(&&*row.call.f))
 }
 
 /// What is known of the register.
@@ -144,8 +145,7 @@ fn causal(rows: &[Row<'_>], _: &Options) -> Draft {
     let mut begun: Vec<u32> = unsure().map(|row| row.call.start).collect();
     begun.sort_unstable();
     let mut begun = begun.into_iter().peekable();
-    let mut register =
-        Register { writes: 0, position: None, unsure: writes, blurred: false, by: None, last: None };
+    let mut register = Register { writes: 0, position: None, unsure: writes, blurred: false, by: None, last: None };
     for row in done {
         while begun.next_if(|&rank| rank < row.call.end).is_some() {
             register.blurred = true;

@@ -92,16 +92,17 @@ const ACKNOWLEDGED: usize = Moment::Ends as usize;
 
 fn counter(rows: &[Row<'_>], _: &Options) -> Draft {
     let mut draft = Draft::of("reads");
+    if let Some(row) = rows.iter().find(|row| row.is("add") && !row.failed() && row.given().int().is_none()) {
+        draft.unknown(format!("operation {} adds {}, which is no integer", row.index(), row.given()));
+        return draft;
+    }
     let mut sums = Sums::default();
     let mut before = vec![Sums::default(); rows.len()];
     let mut reads: Vec<Bounded> = Vec::new();
     for (_, at, moment) in moments(rows) {
         let row = &rows[at as usize];
         if row.is("add") {
-            match row.given().int() {
-                Some(by) => sums.count(by.into(), moment),
-                None => draft.unknown(format!("operation {} adds {}, which is no integer", row.index(), row.given())),
-            }
+            sums.count(row.given().int().unwrap_or(0).into(), moment);
         } else if let Moment::Begins = moment {
             before[at as usize] = sums;
         } else if row.is("read") {

@@ -112,7 +112,8 @@ impl Clock {
 fn run(world: &mut dyn World, luck: &mut Luck, ops: usize) -> Log {
     let mut clock = Clock { rank: 0, log: Log::default() };
     let count = world.processes();
-    let mut open: Vec<(u64, Option<(usize, Asked, Stage)>)> = (0..count as u64).map(|process| (process, None)).collect();
+    let mut open: Vec<(u64, Option<(usize, Asked, Stage)>)> =
+        (0..count as u64).map(|process| (process, None)).collect();
     while clock.log.calls.len() < ops || open.iter().any(|(_, it)| it.is_some()) {
         let (process, slot) = &mut open[luck.dice.below(count)];
         match slot.take() {
@@ -406,7 +407,9 @@ impl World for Groups {
             let key = parts[1].int()? as usize;
             if *f == "write" {
                 self.there.push(key);
-            } else if (self.there.contains(&key) && !(hidden && luck.dice.one_in(2))) || (luck.fault() && luck.dice.one_in(9)) {
+            } else if (self.there.contains(&key) && !(hidden && luck.dice.one_in(2)))
+                || (luck.fault() && luck.dice.one_in(9))
+            {
                 parts[2] = int(1);
             }
         }
@@ -434,7 +437,8 @@ impl World for Parts {
             return Some(value.clone());
         }
         let hidden = if luck.fault() { luck.dice.below(PARTS) } else { PARTS };
-        let part = |part: usize| Some(text(format!("{value}_{part}"))).filter(|it| part != hidden && self.0.contains(it));
+        let part =
+            |part: usize| Some(text(format!("{value}_{part}"))).filter(|it| part != hidden && self.0.contains(it));
         let parts = (0..PARTS).rev().map(|it| part(it).unwrap_or(Value::Nil));
         Some(Value::List(vec![value.clone(), Value::List(parts.collect())]))
     }

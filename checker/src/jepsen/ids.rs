@@ -33,7 +33,8 @@ fn unique(rows: &[Row<'_>], _: &Options) -> Draft {
         if counts[id].0 == 2 {
             let ops = vec![counts[id].1, row.index()];
             draft.problem("duplicated", 2, || {
-                let text = format!("Operations {} and {} were both given the identifier {}.", ops[0], ops[1], row.value);
+                let text =
+                    format!("Operations {} and {} were both given the identifier {}.", ops[0], ops[1], row.value);
                 (text, ops)
             });
         }

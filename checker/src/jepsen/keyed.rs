@@ -151,12 +151,19 @@ fn merge(reports: Vec<(&Value, Report)>, keys: usize) -> Report {
             }
         }
     }
-    draft.notes.push(format!("every value is a pair of a key and a value: each of the {keys} keys was judged by itself"));
+    draft
+        .notes
+        .push(format!("every value is a pair of a key and a value: each of the {keys} keys was judged by itself"));
     if vacuous > 0 {
         draft.notes.push(format!("{vacuous} of the keys hold nothing to judge"));
     }
-    if vacuous == keys {
-        draft.unknown("no key holds anything to judge");
+    if vacuous == keys
+        && let Some((key, why)) = reports.iter().find_map(|(key, report)| match &report.verdict {
+            Verdict::Unknown { why } => Some((key, why)),
+            _ => None,
+        })
+    {
+        draft.unknown(format!("key {key}: {why}"));
     }
     let failures: Vec<&Value> =
         reports.iter().filter(|(_, it)| it.verdict == Verdict::Violated).map(|(key, _)| *key).collect();

@@ -46,9 +46,8 @@ fn digits(value: &Value) -> Option<(bool, String, String)> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text.as_str()), |rest| (true, rest));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let all = whole.chars().chain(fraction.chars()).all(|it| it.is_ascii_digit());
-    (all && !whole.is_empty()).then(|| {
-        (negative, whole.trim_start_matches('0').to_string(), fraction.trim_end_matches('0').to_string())
-    })
+    (all && !whole.is_empty())
+        .then(|| (negative, whole.trim_start_matches('0').to_string(), fraction.trim_end_matches('0').to_string()))
 }
 
 /// The order of two numbers; nothing where one is none.
@@ -134,8 +133,9 @@ fn order(draft: &mut Draft, items: &[Value], read: u64) {
             Some(Ordering::Greater) => {
                 times.push(json!([a.to_string(), b.to_string()]));
                 draft.problem("order-by-errors", 1, || {
-                    let text =
-                        format!("The read of operation {read} was to be in the order of time, but {one} stands before {other}.");
+                    let text = format!(
+                        "The read of operation {read} was to be in the order of time, but {one} stands before {other}."
+                    );
                     (text, vec![read])
                 });
             }
@@ -166,20 +166,19 @@ fn presence(draft: &mut Draft, items: &[Value], said: &Said<'_>, read: &Row<'_>)
     let early = || said.acknowledged.iter().filter(|(_, _, end)| *end < read.call.start);
     let lost: Vec<_> = early().filter(|(value, ..)| !there(value)).collect();
     if let Some((value, add, _)) = lost.first() {
-        let text = format!("Value {value} was acknowledged (operation {add}) and is not in the last read (operation {at}).");
+        let text =
+            format!("Value {value} was acknowledged (operation {add}) and is not in the last read (operation {at}).");
         draft.problems_of("lost", lost.len() as u64, 2, || (text, vec![*add, at]));
     }
     let mut known = Elements::default();
     said.acknowledged.iter().map(|(value, ..)| value).chain(&said.unsure).for_each(|value| {
         known.id(value);
     });
-    let back: Vec<_> = said
-        .failed
-        .iter()
-        .filter(|(value, _)| !value.is_nil() && there(value) && known.find(value) == NONE)
-        .collect();
+    let back: Vec<_> =
+        said.failed.iter().filter(|(value, _)| !value.is_nil() && there(value) && known.find(value) == NONE).collect();
     if let Some((value, add)) = back.first() {
-        let text = format!("Value {value} was read (operation {at}) although its addition had failed (operation {add}).");
+        let text =
+            format!("Value {value} was read (operation {at}) although its addition had failed (operation {add}).");
         draft.problems_of("revived", back.len() as u64, 2, || (text, vec![*add, at]));
     }
     let doubled: Vec<&Value> =
@@ -226,7 +225,9 @@ mod tests {
     #[test]
     fn times_longer_than_any_integer_are_compared() {
         let text = |it: &str| Value::Text(it.into());
-        for (a, b) in [("9", "10"), ("1467233486846000000000000000000.1", "1467233486846000000000000000000.12"), ("-2", "-1")] {
+        for (a, b) in
+            [("9", "10"), ("1467233486846000000000000000000.1", "1467233486846000000000000000000.12"), ("-2", "-1")]
+        {
             assert_eq!(compare(&text(a), &text(b)), Some(Ordering::Less), "{a} {b}");
             assert_eq!(compare(&text(b), &text(a)), Some(Ordering::Greater), "{b} {a}");
         }

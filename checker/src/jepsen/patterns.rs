@@ -31,7 +31,9 @@ pub fn log_file_pattern(pattern: &str, logs: &[(&str, &[u8])]) -> Result<Report,
             }
             count += 1;
             let text = String::from_utf8_lossy(&line[..line.len().min(LENGTH)]).into_owned();
-            draft.problem("match", 0, || (format!("Line {number} of the log of {node} matches {pattern}: {text}"), vec![]));
+            draft.problem("match", 0, || {
+                (format!("Line {number} of the log of {node} matches {pattern}: {text}"), vec![])
+            });
             if matches.len() < LISTED {
                 matches.push(json!({ "node": node, "line": text }));
             }

@@ -169,7 +169,9 @@ fn bank(calls: &[Call], options: &Options) -> Counts {
     let mut reads: Vec<&Call> = oks(calls, "read").collect();
     reads.sort_by_key(|read| read.end);
     let whole = |read: &&&Call| balances(read).iter().all(|(_, it)| !it.is_nil());
-    let Some(first) = reads.iter().find(whole).or(reads.first()).map(|read| balances(read)) else { return Counts::new() };
+    let Some(first) = reads.iter().find(whole).or(reads.first()).map(|read| balances(read)) else {
+        return Counts::new();
+    };
     let mut counts = Counts::new();
     for read in reads {
         let shown = balances(read);
@@ -201,11 +203,7 @@ fn ids(calls: &[Call], _: &Options) -> Counts {
 /// Forks are compared by whether there are any: the checker reports one pair of reads where the chain breaks, here are all pairs.
 fn long_fork(calls: &[Call], _: &Options) -> Counts {
     let steps = |call: &Call| -> Vec<(Value, Value)> {
-        items(call)
-            .iter()
-            .filter_map(|step| step.items())
-            .map(|parts| (parts[1].clone(), parts[2].clone()))
-            .collect()
+        items(call).iter().filter_map(|step| step.items()).map(|parts| (parts[1].clone(), parts[2].clone())).collect()
     };
     let mut counts = Counts::new();
     for a in oks(calls, "read") {
@@ -389,7 +387,10 @@ pub fn compare(name: &str, seed: u64, ops: usize) -> Result<Verdict, String> {
     let found = said(name, &report);
     let unknown = counts.remove("unknown").is_some();
     let wrong = |what: &str| {
-        Err(format!("{name}, seed {seed}, {ops} operations: {what}: {found:?} ({:?}), by definition {counts:?}", report.verdict))
+        Err(format!(
+            "{name}, seed {seed}, {ops} operations: {what}: {found:?} ({:?}), by definition {counts:?}",
+            report.verdict
+        ))
     };
     match &report.verdict {
         _ if found != counts => wrong("the two differ"),
@@ -401,6 +402,7 @@ pub fn compare(name: &str, seed: u64, ops: usize) -> Result<Verdict, String> {
 }
 
 fn said(name: &str, report: &Report) -> Counts {
-    let all = report.problems.iter().map(|it| (it.kind, if name == "long-fork" && it.kind == "fork" { 1 } else { it.count }));
+    let all =
+        report.problems.iter().map(|it| (it.kind, if name == "long-fork" && it.kind == "fork" { 1 } else { it.count }));
     all.collect()
 }

@@ -67,7 +67,9 @@ fn come_out<'a>(rows: &[Row<'a>], elements: &mut Elements<'a>) -> Outs {
     for (at, row) in rows.iter().enumerate() {
         match (row.is("dequeue"), row.is("drain")) {
             (true, _) if row.ok() && !row.value.is_nil() => take(elements, &mut outs.each, row.value, at),
-            (true, _) if row.ok() || (row.failed() && says_empty(row)) => outs.emptied = outs.emptied.max(row.call.start),
+            (true, _) if row.ok() || (row.failed() && says_empty(row)) => {
+                outs.emptied = outs.emptied.max(row.call.start)
+            }
             (true, _) if !row.failed() => outs.unknown += 1,
             (_, true) if row.ok() => {
                 outs.emptied = outs.emptied.max(row.call.start);
@@ -183,7 +185,10 @@ fn losses(
     if outs.any && lost > 0 {
         draft.unknown("a drain of unknown outcome may have taken what did not come out");
     } else if lost > 0 && lost <= outs.unknown {
-        draft.unknown(format!("{} dequeues of unknown outcome may have taken the {lost} that did not come out", outs.unknown));
+        draft.unknown(format!(
+            "{} dequeues of unknown outcome may have taken the {lost} that did not come out",
+            outs.unknown
+        ));
     } else if let Some((element, _)) = tally.lost.first() {
         let known = adds[elements.find(element) as usize].known;
         let add = rows[known as usize].index();
@@ -215,5 +220,10 @@ fn sum(these: &[(&Value, u64)]) -> u64 {
 
 /// The first few elements with how often each.
 fn multiset(these: &[(&Value, u64)]) -> Json {
-    these.iter().take(64).map(|(element, times)| Json::from(vec![json(element), (*times).into()])).collect::<Vec<_>>().into()
+    these
+        .iter()
+        .take(64)
+        .map(|(element, times)| Json::from(vec![json(element), (*times).into()]))
+        .collect::<Vec<_>>()
+        .into()
 }

@@ -182,8 +182,7 @@ fn violated(problems: &[Problem]) -> String {
         sentence += &format!(" The same happened {} times ({}).", first.count, first.kind);
     }
     if !others.is_empty() {
-        let others: Vec<String> =
-            others.iter().map(|problem| format!("{} {}", problem.count, problem.kind)).collect();
+        let others: Vec<String> = others.iter().map(|problem| format!("{} {}", problem.count, problem.kind)).collect();
         sentence += &format!(" Also: {}.", others.join(", "));
     }
     sentence

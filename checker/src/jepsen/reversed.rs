@@ -128,7 +128,8 @@ fn revived(draft: &mut Draft, writes: &Writes<'_, '_>, id: u32, read: u64) {
     draft.problem("revived", 2, || {
         let write = writes.rows[writes.adds[id as usize].first as usize].index();
         let value = writes.elements.values[id as usize];
-        let text = format!("Value {value} was read (operation {read}) although its write had failed (operation {write}).");
+        let text =
+            format!("Value {value} was read (operation {read}) although its write had failed (operation {write}).");
         (text, vec![write.min(read), write.max(read)])
     });
 }

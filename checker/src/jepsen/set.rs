@@ -132,9 +132,9 @@ fn set(rows: &[Row<'_>], _: &Options) -> Draft {
         }
     }
     if late > 0 {
-        draft.notes.push(format!(
-            "{late} additions were acknowledged after the last read had begun, which may miss them"
-        ));
+        draft
+            .notes
+            .push(format!("{late} additions were acknowledged after the last read had begun, which may miss them"));
     }
     for (name, these) in
         [("ok", ok), ("lost", gone), ("recovered", recovered), ("revived", back), ("unexpected", strangers)]
@@ -286,11 +286,12 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
     }
     let doubled: Vec<usize> = (0..elements.len()).filter(|&id| seen[id].most > 1).collect();
     if let Some(&id) = doubled.first() {
-        let read = reads.iter().find(|(_, items)| {
-            items.iter().filter(|item| elements.find(item) == id as u32).nth(1).is_some()
-        });
+        let read = reads
+            .iter()
+            .find(|(_, items)| items.iter().filter(|item| elements.find(item) == id as u32).nth(1).is_some());
         let read = read.map_or(0, |(row, _)| row.index());
-        let text = format!("Element {} stands {} times in one read (operation {read}).", elements.values[id], seen[id].most);
+        let text =
+            format!("Element {} stands {} times in one read (operation {read}).", elements.values[id], seen[id].most);
         draft.problems_of("duplicated", doubled.len() as u64, 1, || (text, vec![read]));
     }
     judge_stories(&mut draft, &stories, options);
