@@ -30,6 +30,7 @@ mod graph;
 pub mod guarantee;
 pub mod history;
 mod intern;
+pub mod jepsen;
 pub mod json;
 pub mod judge;
 pub mod log;
