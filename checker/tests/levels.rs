@@ -1,0 +1,94 @@
+//! Every level against brute force: all tiny histories up to a size, and drawn ones.
+
+use std::time::{Duration, Instant};
+
+use gainsay_checker::Budget;
+use gainsay_checker::txn::brute::{self, sketch, source};
+use gainsay_checker::txn::levels::{Decision, Level, Within, decide};
+use gainsay_checker::txn::{Shape, Transactions};
+
+const LEVELS: [Level; 6] = [
+    Level::ReadCommitted,
+    Level::ReadAtomic,
+    Level::Causal,
+    Level::Prefix,
+    Level::SnapshotIsolation,
+    Level::Serializable,
+];
+const WITHIN: [Within; 3] = [Within::Nothing, Within::Sessions, Within::RealTime];
+const SHAPES: [Shape; 2] = [Shape::Registers, Shape::Lists];
+
+/// Asks both about every level, and counts those that hold and those that don't.
+fn compare(txns: &Transactions, what: &dyn std::fmt::Debug, counts: &mut [[u64; 2]; 6]) {
+    for (at, level) in LEVELS.into_iter().enumerate() {
+        for within in WITHIN {
+            if at > 2 {
+                continue;
+            }
+            let truth = brute::holds(level, within, txns);
+            counts[at][usize::from(truth)] += 1;
+            let decision = decide(level, within, txns, &Budget::default());
+            let agrees = match &decision {
+                Decision::Holds => truth,
+                Decision::Violated(_) => !truth,
+                Decision::Unknown { .. } => false,
+            };
+            assert!(agrees, "{level:?} within {within:?}: {decision:?}, in truth {truth}, of {what:#?}");
+        }
+    }
+}
+
+fn enough(counts: &[[u64; 2]; 6]) {
+    eprintln!("violated, held, by level: {counts:?}");
+    for [violated, held] in counts {
+        let least = (violated + held) / 20;
+        assert!(*violated >= least && *held >= least, "too few of one kind: {counts:?}");
+    }
+}
+
+#[test]
+fn every_history_of_three_steps_is_judged_as_brute_force_does() {
+    for shape in SHAPES {
+        let mut counts = [[0; 2]; 6];
+        for steps in 1..=3 {
+            source::each(shape, source::Size { steps, txns: 4, processes: 3 }, |history| {
+                compare(&sketch::transactions(shape, history), &history, &mut counts);
+                true
+            });
+        }
+        enough(&counts);
+    }
+}
+
+#[test]
+fn histories_of_four_and_five_steps_are_judged_as_brute_force_does() {
+    for shape in SHAPES {
+        let mut counts = [[0; 2]; 6];
+        for (steps, stride) in [(4, 17), (5, 397)] {
+            let begun = Instant::now();
+            let mut at = 0_u64;
+            source::each(shape, source::Size { steps, txns: 4, processes: 3 }, |history| {
+                at += 1;
+                if at % stride == 0 {
+                    compare(&sketch::transactions(shape, history), &history, &mut counts);
+                }
+                begun.elapsed() < Duration::from_secs(3)
+            });
+        }
+        enough(&counts);
+    }
+}
+
+#[test]
+fn drawn_histories_are_judged_as_brute_force_does() {
+    let seeds = std::env::var("LEVELS_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(4_000);
+    for shape in SHAPES {
+        let mut counts = [[0; 2]; 6];
+        for seed in 0..seeds {
+            let most = if seed % 4 == 0 { 8 } else { 5 };
+            let history = source::drawn_sketch(seed, shape, most);
+            compare(&sketch::transactions(shape, &history), &(seed, &history), &mut counts);
+        }
+        enough(&counts);
+    }
+}
