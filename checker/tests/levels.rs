@@ -33,7 +33,7 @@ fn compare(txns: &Transactions, what: &dyn std::fmt::Debug, counts: &mut [[u64; 
                 Decision::Violated(_) => !truth,
                 Decision::Unknown { .. } => false,
             };
-            assert!(agrees, "{level:?} within {within:?}: {decision:?}, in truth {truth}, of {what:#?}");
+            assert!(agrees, "{level:?} within {within:?}: {decision:?}, in truth {truth}, of {what:?}");
         }
     }
 }

@@ -144,7 +144,10 @@ impl<'a> Trial<'a> {
             if let Source::Txn(from) = source(self.txns, t, at) {
                 met |= 1 << from;
             }
-            self.value(t, at, visible.unwrap_or(met)) == shown(self.txns, at)
+            let shown = shown(self.txns, at);
+            // A list with own appends claims a place for them, so nothing else may stand before them, visible or not.
+            let own = self.txns.shape == Shape::Lists && self.value(t, at, 0) != [] as [u32; 0];
+            self.value(t, at, visible.unwrap_or(met)) == shown && (!own || self.value(t, at, self.placed) == shown)
         })
     }
 

@@ -67,8 +67,18 @@ impl Demands {
     }
 }
 
+/// The nearest later read of a key: by whom it was read, from whom, and the next other source after that.
+///
+/// The next other one is enough: the source that lies between demands the rest.
+#[derive(Clone, Copy)]
+struct Later {
+    by: u32,
+    source: u32,
+    other: Option<u32>,
+}
+
 fn committed(facts: &Facts, demand: Demand) {
-    let mut later: Vec<(u32, u32)> = vec![(NOBODY, 0); facts.txns.keys.len()];
+    let mut later = vec![Later { by: NOBODY, source: 0, other: None }; facts.txns.keys.len()];
     let mut met = vec![NOBODY; facts.txns.len()];
     let mut first: Vec<bool> = Vec::new();
     for t in 0..facts.txns.len() as u32 {
@@ -77,16 +87,17 @@ fn committed(facts: &Facts, demand: Demand) {
             continue;
         }
         first.clear();
-        first.extend(
-            reads.iter().map(|read| read.from != INITIAL && std::mem::replace(&mut met[read.from as usize], t) != t),
-        );
+        let is_first =
+            |from: u32, met: &mut Vec<u32>| from != INITIAL && std::mem::replace(&mut met[from as usize], t) != t;
+        first.extend(reads.iter().map(|read| is_first(read.from, &mut met)));
         for (at, read) in reads.iter().enumerate().rev() {
             if first[at] {
                 let rest = &reads[at + 1..];
                 if facts.writes(read.from).len() <= rest.len() {
                     for &key in facts.writes(read.from) {
-                        let (by, source) = later[key as usize];
-                        if by == t && source != read.from {
+                        let it = later[key as usize];
+                        let source = if it.source == read.from { it.other } else { Some(it.source) };
+                        if let Some(source) = source.filter(|_| it.by == t) {
                             demand(read.from, source, t, key);
                         }
                     }
@@ -94,7 +105,12 @@ fn committed(facts: &Facts, demand: Demand) {
                     written_by(facts, read.from, rest, t, demand);
                 }
             }
-            later[read.key as usize] = (t, read.from);
+            let it = &mut later[read.key as usize];
+            if it.by != t {
+                *it = Later { by: t, source: read.from, other: None };
+            } else if it.source != read.from {
+                *it = Later { by: t, source: read.from, other: Some(it.source) };
+            }
         }
     }
 }
