@@ -22,9 +22,6 @@ const SHAPES: [Shape; 2] = [Shape::Registers, Shape::Lists];
 fn compare(txns: &Transactions, what: &dyn std::fmt::Debug, counts: &mut [[u64; 2]; 6]) {
     for (at, level) in LEVELS.into_iter().enumerate() {
         for within in WITHIN {
-            if at > 2 {
-                continue;
-            }
             let truth = brute::holds(level, within, txns);
             counts[at][usize::from(truth)] += 1;
             let decision = decide(level, within, txns, &Budget::default());

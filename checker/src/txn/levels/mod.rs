@@ -15,10 +15,15 @@
 //! ```
 
 mod causal;
+mod events;
 pub(crate) mod facts;
+mod greedy;
 mod lanes;
 mod precedence;
 mod proof;
+mod residue;
+mod saturate;
+mod strong;
 mod sweep;
 mod weak;
 
@@ -83,17 +88,20 @@ pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget
         Level::ReadCommitted => weak::read_committed(&facts, within),
         Level::ReadAtomic => weak::read_atomic(&facts, within),
         Level::Causal => causal::causal(&facts, within),
-        _ => return Decision::Unknown { why: "not yet".into() },
+        Level::Prefix | Level::SnapshotIsolation | Level::Serializable => {
+            return or_doubled(strong::strong(&facts, level, within, budget), &facts);
+        }
     };
-    let _ = budget;
-    match (proof, facts.doubled) {
-        (Some(proof), _) => Decision::Violated(proof),
-        (None, None) => Decision::Holds,
-        (None, Some(version)) => Decision::Unknown { why: doubled(txns, version) },
-    }
+    or_doubled(proof.map_or(Decision::Holds, Decision::Violated), &facts)
 }
 
-fn doubled(txns: &Transactions, version: u32) -> String {
+/// What holds without the reads of doubled values is not known to hold with them.
+fn or_doubled(decision: Decision, facts: &Facts) -> Decision {
+    let (Decision::Holds, Some(version)) = (&decision, facts.doubled) else { return decision };
+    let txns = facts.txns;
     let key = &txns.keys[txns.version_key[version as usize] as usize];
-    format!("several transactions write {} to {key}, so it is not known which one was read from", txns.value(version))
+    let value = txns.value(version);
+    Decision::Unknown {
+        why: format!("several transactions write {value} to {key}, so it is not known which one was read from"),
+    }
 }
