@@ -45,7 +45,7 @@ pub(crate) fn saturate(events: &mut Events, deadline: Instant) -> Saturated {
 
 /// Pairs of blocks of which the first must come before the second though not everything between them says so yet.
 fn implied(events: &Events, successors: &Successors, order: &[u32], deadline: Instant) -> Option<Vec<(u32, u32)>> {
-    let reach = Reach::of(events, successors, order, deadline)?;
+    let reach = Reach::of(events, successors, order)?;
     let mut pairs = Vec::new();
     for range in events.keys() {
         for first in range.clone() {
@@ -72,7 +72,7 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    pub(crate) fn of(events: &Events, successors: &Successors, order: &[u32], _deadline: Instant) -> Option<Reach> {
+    pub(crate) fn of(events: &Events, successors: &Successors, order: &[u32]) -> Option<Reach> {
         let nodes = events.nodes as usize;
         let words = nodes.div_ceil(64);
         if nodes > 40_000 {
