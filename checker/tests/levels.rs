@@ -1,8 +1,10 @@
 //! Every level against brute force: all tiny histories up to a size, and drawn ones.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gainsay_checker::Budget;
+use gainsay_checker::formats::{awdit, dbcop, plume};
 use gainsay_checker::txn::brute::{self, sketch, source};
 use gainsay_checker::txn::levels::{Decision, Level, Within, decide};
 use gainsay_checker::txn::{Shape, Transactions};
@@ -87,5 +89,65 @@ fn drawn_histories_are_judged_as_brute_force_does() {
             compare(&sketch::transactions(shape, &history), &(seed, &history), &mut counts);
         }
         enough(&counts);
+    }
+}
+
+/// The files of a folder of the corpora; none, with a word, where they are not.
+fn corpus(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
+    let root = if root.exists() { root } else { Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora") };
+    let mut files = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    if files.is_empty() {
+        eprintln!("NOTHING WAS CHECKED: there is no corpus {folder} at {}", root.display());
+    }
+    files.sort();
+    files
+}
+
+fn holds(level: Level, within: Within, txns: &Transactions) -> bool {
+    match decide(level, within, txns, &Budget::default()) {
+        Decision::Holds => true,
+        Decision::Violated(_) => false,
+        Decision::Unknown { why } => panic!("{level:?} within {within:?} is unknown: {why}"),
+    }
+}
+
+/// How many of the levels hold within sessions.
+fn strength(txns: &Transactions) -> usize {
+    LEVELS.iter().take_while(|&&level| holds(level, Within::Sessions, txns)).count()
+}
+
+#[test]
+fn the_corpus_of_awdit_gets_the_level_of_its_folder() {
+    for file in corpus("awdit") {
+        let txns = awdit::read(&std::fs::read(&file).unwrap()).unwrap();
+        let folder = file.components().rev().nth(if file.to_str().unwrap().contains("generated") { 2 } else { 1 });
+        let expected = match folder.unwrap().as_os_str().to_str().unwrap() {
+            "none" => 0,
+            "read-committed" => 1,
+            "read-atomic" => 2,
+            _ => 3,
+        };
+        let begun = Instant::now();
+        let found = (0..3).take_while(|&at| holds(LEVELS[at], Within::Sessions, &txns)).count();
+        assert_eq!(found, expected, "{}", file.display());
+        eprintln!("{}: {found} in {:?}", file.display(), begun.elapsed());
+    }
+}
+
+#[test]
+fn the_generated_corpus_breaks_where_its_gadget_does() {
+    for file in corpus("generated").into_iter().filter(|file| file.to_str().unwrap().ends_with(".plume.txt")) {
+        let txns = plume::read(&std::fs::read(&file).unwrap()).unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let gadget = name.trim_start_matches("rw-").trim_end_matches(".plume.txt");
+        eprintln!("{gadget}: {}", strength(&txns));
     }
 }
