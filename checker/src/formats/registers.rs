@@ -110,14 +110,6 @@ impl Registers {
         (txn < LIMIT).then_some(txn)
     }
 
-    /// Ends the transaction under way in `session`, so that the next has another number even with the same name.
-    pub(crate) fn end(&mut self, session: i64) {
-        let process = self.sessions.of(session, NONE, 0);
-        if let Some(current) = self.current.get_mut(process as usize) {
-            current.txn = NOBODY;
-        }
-    }
-
     #[inline]
     fn key(&mut self, name: i64) -> u32 {
         let key = self.keys.of(name, self.txns.keys.len() as u32, 1 << 16);

@@ -150,12 +150,14 @@ struct Residue {
 impl Residue {
     fn new(events: &Events, reach: &Reach, nodes: &[u32], pairs: &Pairs) -> Residue {
         let number: FastMap<u32, u32> = nodes.iter().enumerate().map(|(at, &node)| (node, at as u32)).collect();
+        let isolated = events.level == Level::SnapshotIsolation;
         let local = |block: u32| {
             let block = events.blocks[block as usize];
-            let [begin, head, tail, last] = [block.begin, block.head, block.tail, block.last].map(|node| number[&node]);
+            // Beginnings matter to snapshot isolation only, and only then are they within the component.
+            let begin = if isolated { block.begin } else { block.head };
+            let [begin, head, tail, last] = [begin, block.head, block.tail, block.last].map(|node| number[&node]);
             Block { key: block.key, begin, head, tail, last }
         };
-        let isolated = events.level == Level::SnapshotIsolation;
         let pairs: Vec<(Block, Block)> = pairs.iter().map(|&(a, b)| (local(a), local(b))).collect();
         let mut pairs_of = vec![Vec::new(); nodes.len()];
         for (at, (a, b)) in pairs.iter().enumerate() {

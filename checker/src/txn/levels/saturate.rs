@@ -44,7 +44,7 @@ pub(crate) fn saturate(events: &mut Events, deadline: Instant) -> Saturated {
 }
 
 /// Pairs of blocks of which the first must come before the second though not everything between them says so yet.
-fn implied(events: &Events, successors: &Successors, order: &[u32], deadline: Instant) -> Option<Vec<(u32, u32)>> {
+fn implied(events: &Events, successors: &Successors, order: &[u32], _deadline: Instant) -> Option<Vec<(u32, u32)>> {
     let reach = Reach::of(events, successors, order)?;
     let mut pairs = Vec::new();
     for range in events.keys() {
