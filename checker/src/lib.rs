@@ -25,6 +25,7 @@ pub mod evidence;
 mod facts;
 pub mod finding;
 mod foreign;
+pub mod formats;
 pub mod generate;
 mod graph;
 pub mod guarantee;

@@ -190,7 +190,9 @@ pub fn searched_only(model: ModelName, calls: &Calls, budget: &Budget) -> Decisi
         let limits = Limits::new(budget);
         let on = calls.of(key);
         let (found, visited) = match model {
-            ModelName::Register | ModelName::CasRegister | ModelName::Map => search::decide(&model::Register, on, limits),
+            ModelName::Register | ModelName::CasRegister | ModelName::Map => {
+                search::decide(&model::Register, on, limits)
+            }
             ModelName::MultiRegister => search::decide(&model::MultiRegister::new(calls), on, limits),
             ModelName::Set => search::decide(&model::Set(calls), on, limits),
             ModelName::Counter => search::decide(&model::Counter, on, limits),
@@ -222,7 +224,9 @@ fn unshrunk(calls: &[Call], found: Found) -> Judged {
 fn searched<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (Judged, u64) {
     let (found, visited) = search::decide(model, calls, limits);
     match found {
-        Found::Stuck { call, states } => (Judged::Violated(shrink::shrink(model, calls, call, states, limits)), visited),
+        Found::Stuck { call, states } => {
+            (Judged::Violated(shrink::shrink(model, calls, call, states, limits)), visited)
+        }
         found => (unshrunk(calls, found), visited),
     }
 }

@@ -1,11 +1,14 @@
 //! Transactional consistency: what Elle decides, and more.
 
+#[doc(hidden)]
+pub mod brute;
 pub mod builder;
 pub mod check;
 pub mod components;
 pub mod cycles;
 pub mod dependencies;
 pub mod lattice;
+pub mod levels;
 mod lists;
 pub mod local;
 pub mod pieces;

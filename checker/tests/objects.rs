@@ -23,7 +23,20 @@ fn rounds() -> u32 {
 }
 
 fn tell(calls: &Calls) -> String {
-    calls.all().iter().map(|call| format!("{call:?} {:?}\n", if call.f == gainsay_checker::objects::calls::Function::ReadAll && call.ok() { calls.elements(call) } else { &[] })).collect()
+    calls
+        .all()
+        .iter()
+        .map(|call| {
+            format!(
+                "{call:?} {:?}\n",
+                if call.f == gainsay_checker::objects::calls::Function::ReadAll && call.ok() {
+                    calls.elements(call)
+                } else {
+                    &[]
+                }
+            )
+        })
+        .collect()
 }
 
 fn agree(model: ModelName, calls: &Calls) -> bool {

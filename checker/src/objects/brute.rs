@@ -138,7 +138,8 @@ impl Trial<'_> {
 fn exists(model: ModelName, calls: &Calls, before: impl Fn(&Call, &Call) -> bool) -> bool {
     let all = calls.all();
     assert!(all.len() <= MOST, "brute force is for {MOST} calls at most");
-    let mask = |f: &dyn Fn(&Call) -> bool| (0..all.len()).filter(|&at| f(&all[at])).fold(0, |mask, at| mask | (1 << at));
+    let mask =
+        |f: &dyn Fn(&Call) -> bool| (0..all.len()).filter(|&at| f(&all[at])).fold(0, |mask, at| mask | (1 << at));
     let before = all.iter().map(|call| mask(&|other| other.ok() && before(other, call))).collect();
     Trial { model, calls, before, must: mask(&|call| call.ok()) }.try_all(0, &BTreeMap::new())
 }

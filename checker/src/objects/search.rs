@@ -488,8 +488,7 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
             }
         }
         for open in &self.observers {
-            if !has(&after.used, open.slot)
-                && self.model.step(&after.state, &self.calls[open.call as usize]).is_some()
+            if !has(&after.used, open.slot) && self.model.step(&after.state, &self.calls[open.call as usize]).is_some()
             {
                 put(&mut after.used, open.slot);
             }

@@ -1,0 +1,50 @@
+//! Serializable, snapshot isolation, prefix: cheap answers first.
+//!
+//! 1. What must be in any case runs in a circle: violated.
+//! 2. An order is tried out greedily, in the order of completion: most histories of a store that keeps its word end here.
+//! 3. What follows is added until nothing does ([`saturate`](super::saturate)): a circle is a violation; otherwise greedily again.
+//! 4. What is left to choose falls into components; each is searched ([`residue`](super::residue)).
+
+use std::time::Instant;
+
+use crate::evidence::Budget;
+use crate::txn::levels::events::Events;
+use crate::txn::levels::facts::Facts;
+use crate::txn::levels::greedy::schedule;
+use crate::txn::levels::residue::{Search, search};
+use crate::txn::levels::saturate::{Saturated, saturate};
+use crate::txn::levels::{Decision, Level, Within};
+
+pub(crate) fn strong(facts: &Facts, level: Level, within: Within, budget: &Budget) -> Decision {
+    let deadline = Instant::now() + budget.time;
+    let mut events = match Events::of(facts, level, within) {
+        Ok(events) => events,
+        Err(proof) => return Decision::Violated(proof),
+    };
+    let successors = events.successors();
+    let order = successors.order();
+    if order.len() < successors.nodes() {
+        return Decision::Violated(events.circle());
+    }
+    if events.blocks.is_empty() || schedule(&events, &successors) {
+        return Decision::Holds;
+    }
+    drop((successors, order));
+    match saturate(&mut events, deadline) {
+        Saturated::Circle => return Decision::Violated(events.circle()),
+        Saturated::OutOfTime => {
+            return Decision::Unknown { why: "what must be could not be worked out in time".into() };
+        }
+        Saturated::Done => {}
+    }
+    if schedule(&events, &events.successors()) {
+        return Decision::Holds;
+    }
+    match search(&events, deadline, budget.configurations) {
+        Search::Found => Decision::Holds,
+        Search::None(txns) => Decision::Violated(crate::txn::levels::proof::Proof::NoOrder(txns)),
+        Search::GaveUp { txns } => Decision::Unknown {
+            why: format!("{txns} transactions may be ordered in several ways, and not all could be tried"),
+        },
+    }
+}
