@@ -30,6 +30,7 @@ pub mod generate;
 mod graph;
 pub mod guarantee;
 pub mod history;
+pub mod inspect;
 mod intern;
 pub mod jepsen;
 pub mod json;

@@ -41,6 +41,11 @@ pub fn quiet() -> bool {
     VERBOSITY.load(Ordering::Relaxed) == 0
 }
 
+/// Whether more was asked for.
+pub fn verbose() -> bool {
+    VERBOSITY.load(Ordering::Relaxed) > 1
+}
+
 /// Says a line on stderr, unless quiet.
 pub fn line(text: &str) {
     if !quiet() {
@@ -50,7 +55,7 @@ pub fn line(text: &str) {
 
 /// Says a line on stderr when asked to be verbose.
 pub fn detail(text: &str) {
-    if VERBOSITY.load(Ordering::Relaxed) > 1 {
+    if verbose() {
         error(text);
     }
 }

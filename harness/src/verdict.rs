@@ -20,7 +20,7 @@ use crate::talk;
 
 /// Reads the history at `path`: JSON lines, a JSON array, or EDN.
 pub fn read_history(path: &Path) -> anyhow::Result<History> {
-    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let bytes = crate::input::load(path)?;
     History::read_any(&bytes).with_context(|| format!("in {}", path.display()))
 }
 
@@ -36,7 +36,18 @@ pub fn judge_file(path: &Path, guarantees: Option<Vec<String>>, vacuity: Vacuity
     if let Some(judgement) = measured_only(path)? {
         return Ok(judgement);
     }
-    let history = read_history(path)?;
+    let bytes = crate::input::load(path)?;
+    judge_bytes(&bytes, path, guarantees, vacuity)
+}
+
+/// Judges the bytes of a history, which came from `path`.
+pub fn judge_bytes(
+    bytes: &[u8],
+    path: &Path,
+    guarantees: Option<Vec<String>>,
+    vacuity: Vacuity,
+) -> anyhow::Result<Judgement> {
+    let history = History::read_any(bytes).with_context(|| format!("in {}", path.display()))?;
     Ok(judge(&history, &Options { guarantees, vacuity, ..Options::default() }))
 }
 

@@ -67,7 +67,7 @@ pub const MODELS: &[Model] = &[
         "read-committed",
         ["PL-2", "pl-2"],
         ["read-uncommitted"],
-        &["G1a", "G1b", "G1c", "dirty-update", "incompatible-order", "future-read"],
+        &["not-read-committed", "G1a", "G1b", "G1c", "dirty-update", "incompatible-order", "future-read"],
         "Nobody reads what failed, what was only intermediate, or in circles."
     ),
     model!(
@@ -81,7 +81,7 @@ pub const MODELS: &[Model] = &[
         "read-atomic",
         ["RA"],
         ["monotonic-atomic-view"],
-        &["internal", "fractured-read"],
+        &["not-read-atomic", "internal", "fractured-read"],
         "A transaction sees all of another's effects or none."
     ),
     model!(
@@ -116,7 +116,7 @@ pub const MODELS: &[Model] = &[
         "causal-cerone",
         [],
         ["read-atomic"],
-        &["causality-violation"],
+        &["not-causal-cerone", "causality-violation"],
         "A transaction sees whatever those that it sees have seen."
     ),
     model!(
@@ -137,7 +137,7 @@ pub const MODELS: &[Model] = &[
         "prefix",
         [],
         ["causal-cerone"],
-        &["prefix-violation"],
+        &["not-prefix", "prefix-violation"],
         "All transactions see states of one and the same sequence; no two of them see two others in opposite orders."
     ),
     model!(
@@ -164,7 +164,7 @@ pub const MODELS: &[Model] = &[
             "parallel-snapshot-isolation",
             "prefix"
         ],
-        &["internal", "G-SI", "G-nonadjacent"],
+        &["not-snapshot-isolation", "internal", "G-SI", "G-nonadjacent"],
         "A transaction reads from one snapshot, and of two that write the same at the same time one fails. Write skew remains."
     ),
     model!(
@@ -214,7 +214,7 @@ pub const MODELS: &[Model] = &[
         "strong-session-snapshot-isolation",
         ["strong-session-SI"],
         ["snapshot-isolation", "strong-session-read-committed"],
-        &["G-single-process", "G-nonadjacent-process"],
+        &["not-strong-session-snapshot-isolation", "G-single-process", "G-nonadjacent-process"],
         "Snapshot isolation in which a process always sees its own past."
     ),
     model!(
@@ -242,7 +242,7 @@ pub const MODELS: &[Model] = &[
         "strong-snapshot-isolation",
         ["strong-SI"],
         ["strong-session-snapshot-isolation", "strong-read-committed"],
-        &["G-single-realtime", "G-nonadjacent-realtime"],
+        &["not-strong-snapshot-isolation", "G-single-realtime", "G-nonadjacent-realtime"],
         "Snapshot isolation in which a snapshot holds everything that was committed before it was taken."
     ),
     model!("read-your-writes", ["RYW"], [], &["read-your-writes-violation"], "A session sees its own writes."),

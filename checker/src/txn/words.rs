@@ -45,7 +45,7 @@ pub fn tell(dependencies: &Dependencies<'_>, case: &Case) -> Told {
             listed.push(txn);
         }
     }
-    let teller = Teller { dependencies, txns, listed: &listed };
+    let teller = Teller::new(dependencies, &listed);
     let because = match case {
         Case::Cycle { cycle, .. } => {
             let edges = &cycle.edges;
@@ -75,24 +75,39 @@ pub fn tell(dependencies: &Dependencies<'_>, case: &Case) -> Told {
             )]
         }
     };
+    if let Case::Told { operations, .. } = case {
+        return Told { txns: operations.clone(), because };
+    }
     let shown = listed.iter().map(|&txn| (teller.name(txn), teller.did(txn))).collect();
     Told { txns: shown, because }
 }
 
-struct Teller<'a, 't> {
+/// Names and describes the transactions of a case.
+pub(crate) struct Teller<'a, 't> {
     dependencies: &'a Dependencies<'t>,
     txns: &'t Transactions,
     listed: &'a [u32],
 }
 
-impl Teller<'_, '_> {
-    fn name(&self, txn: u32) -> String {
+impl<'a, 't> Teller<'a, 't> {
+    /// Of these transactions, the first of which is `T1`.
+    pub(crate) fn new(dependencies: &'a Dependencies<'t>, listed: &'a [u32]) -> Self {
+        Teller { dependencies, txns: dependencies.txns, listed }
+    }
+
+    /// What a transaction did, step by step.
+    pub(crate) fn steps(&self, txn: u32) -> Vec<String> {
+        self.txns.step_range(txn).map(|at| self.step(at)).collect()
+    }
+
+    /// What a transaction is called here.
+    pub(crate) fn name(&self, txn: u32) -> String {
         let at = self.listed.iter().position(|&it| it == txn).unwrap_or(self.listed.len());
         format!("T{}", at + 1)
     }
 
     /// `process 3, event 12: append x 1, read y [1 2]`.
-    fn did(&self, txn: u32) -> String {
+    pub(crate) fn did(&self, txn: u32) -> String {
         let it = self.txns.txns[txn as usize];
         let outcome = match it.outcome {
             Outcome::Ok => "",

@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod demo;
+mod explanations;
 mod list;
 pub mod options;
 mod run;
@@ -44,7 +45,7 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Shows in under a minute what this is: a mode that breaks beside one that holds
     Demo(demo::DemoArgs),
-    /// Judges a history again: a run directory, or a file of JSON lines or EDN
+    /// Judges a history: a run's again, or one of another tool
     #[command(visible_alias = "analyze")]
     Check(check::CheckArgs),
     /// Renders a run directory's report again
