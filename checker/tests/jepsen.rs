@@ -489,8 +489,8 @@ fn every_kind_of_problem_occurs_in_drawn_histories() {
         ("long-fork", &["fork", "revived", "unexpected"]),
         ("causal-reverse", &["missing", "revived"]),
         ("sequential", &["bad"]),
-        ("monotonic", &["duplicates", "lost", "order-by-errors", "skipped", "value-reorders"]),
-        ("causal", &["link", "read"]),
+        ("monotonic", &["duplicates", "lost", "order-by-errors", "value-reorders"]),
+        ("causal", &["link", "read", "write"]),
         ("adya", &["G2"]),
     ];
     for (name, expected) in expected {

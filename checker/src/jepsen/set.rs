@@ -145,15 +145,18 @@ fn set(rows: &[Row<'_>], _: &Options) -> Draft {
     draft
 }
 
-/// What reads showed of an element, seen from the latest read.
+/// What reads showed of an element, seen from the latest read; half a cache line.
 #[derive(Clone, Copy)]
 struct Seen {
+    /// When its addition began.
+    begun: u32,
     /// How many of the latest reads in a row hold it.
     run: u32,
     /// The position of the latest read that holds it.
     latest: u32,
-    /// The position of the read that held it and completed first.
+    /// The position of the read that held it and completed first, and when that was.
     earliest: u32,
+    until: u32,
     /// The last read in which it was counted, and how often there.
     stamp: u32,
     times: u32,
@@ -161,7 +164,8 @@ struct Seen {
     most: u32,
 }
 
-const UNSEEN: Seen = Seen { run: 0, latest: NONE, earliest: NONE, stamp: NONE, times: 0, most: 0 };
+const UNSEEN: Seen =
+    Seen { begun: 0, run: 0, latest: NONE, earliest: NONE, until: u32::MAX, stamp: NONE, times: 0, most: 0 };
 
 /// What became of an element.
 #[derive(Clone, Copy, PartialEq)]
@@ -173,11 +177,12 @@ enum Fate {
 
 type Reads<'a> = [(Row<'a>, &'a [Value])];
 
-/// Counts each element of each read, the latest first; what nobody added comes back by itself.
-fn look<'a>(reads: &Reads<'a>, elements: &mut Elements<'a>, begun: &[u32]) -> Vec<Seen> {
-    let mut seen = vec![UNSEEN; elements.len()];
+/// Counts each element of each read, the latest first; what nobody added comes last.
+fn look<'a>(rows: &[Row<'a>], reads: &Reads<'a>, elements: &mut Elements<'a>, adds: &[Addition]) -> Vec<Seen> {
+    let begun = |add: &Addition| rows[add.first as usize].call.start;
+    let mut seen: Vec<Seen> = adds.iter().map(|add| Seen { begun: begun(add), ..UNSEEN }).collect();
     for (at, (row, items)) in reads.iter().enumerate() {
-        let at = at as u32;
+        let (at, end) = (at as u32, row.call.end);
         for item in *items {
             let id = elements.id(item) as usize;
             if id == seen.len() {
@@ -191,14 +196,12 @@ fn look<'a>(reads: &Reads<'a>, elements: &mut Elements<'a>, begun: &[u32]) -> Ve
             }
             (it.stamp, it.times, it.most) = (at, 1, it.most.max(1));
             it.run += u32::from(it.run == at);
-            if begun.get(id).is_some_and(|&start| row.call.end < start) {
+            if end < it.begun {
                 continue;
             }
-            if it.latest == NONE {
-                it.latest = at;
-            }
-            if it.earliest == NONE || row.call.end < reads[it.earliest as usize].0.call.end {
-                it.earliest = at;
+            it.latest = it.latest.min(at);
+            if end < it.until {
+                (it.earliest, it.until) = (at, end);
             }
         }
     }
@@ -246,8 +249,7 @@ fn story<'a, 'r>(
         (Some(added), Some(shown)) => Some(if added.1 <= shown.1 { added } else { shown }),
         (one, other) => one.or(other),
     };
-    let begun = rows[add.first as usize].call.start;
-    let absent = read(seen.run).filter(|row| row.call.start > begun);
+    let absent = read(seen.run).filter(|row| row.call.start > seen.begun);
     let present = read(seen.latest);
     let missed = absent.filter(|row| known.is_some_and(|known| row.call.start > known.1));
     let fate = match (present, absent) {
@@ -265,8 +267,7 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
     let mut draft = Draft::of("elements that were read after they were known");
     let (mut elements, adds) = additions(rows, "add");
     let reads = reads(rows, |row| std::cmp::Reverse(row.call.start));
-    let begun: Vec<u32> = adds.iter().map(|add| rows[add.first as usize].call.start).collect();
-    let seen = look(&reads, &mut elements, &begun);
+    let seen = look(rows, &reads, &mut elements, &adds);
     let holding = |id: usize| reads.iter().find(|(_, items)| items.iter().any(|item| elements.find(item) == id as u32));
     let index = |id: usize| holding(id).map_or(0, |(row, _)| row.index());
 
