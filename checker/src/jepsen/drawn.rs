@@ -61,6 +61,9 @@ pub(crate) trait World {
     }
 }
 
+/// An open operation: where it stands in the log, what was asked, and whether it took effect.
+type Open = (usize, Asked, Stage);
+
 enum Stage {
     Asked,
     Applied(Option<Value>),
@@ -112,8 +115,7 @@ impl Clock {
 fn run(world: &mut dyn World, luck: &mut Luck, ops: usize) -> Log {
     let mut clock = Clock { rank: 0, log: Log::default() };
     let count = world.processes();
-    let mut open: Vec<(u64, Option<(usize, Asked, Stage)>)> =
-        (0..count as u64).map(|process| (process, None)).collect();
+    let mut open: Vec<(u64, Option<Open>)> = (0..count as u64).map(|process| (process, None)).collect();
     while clock.log.calls.len() < ops || open.iter().any(|(_, it)| it.is_some()) {
         let (process, slot) = &mut open[luck.dice.below(count)];
         match slot.take() {
@@ -170,17 +172,30 @@ fn map(entries: &[(&str, Value)]) -> Value {
 /// Elements that are added and read, for `set`, `set-full` and `causal-reverse`.
 struct Elements {
     add: &'static str,
+    /// What elements look like.
+    shape: usize,
     next: usize,
     there: Vec<Value>,
     past: Vec<Vec<Value>>,
 }
 
 impl Elements {
+    fn element(&self, it: usize) -> Value {
+        match self.shape {
+            0 => text(format!("e{it}")),
+            1 => int(it * 1_000_000_007),
+            2 => Value::Int(-(it as i64)),
+            3 => Value::List(vec![text("pair"), int(it)]),
+            4 => map(&[("id", int(it)), ("x", Value::Nil)]),
+            _ => int(it),
+        }
+    }
+
     fn shown(&mut self, luck: &mut Luck) -> Vec<Value> {
         let mut shown = self.there.clone();
         if luck.fault() {
             match luck.dice.below(4) {
-                0 => shown.push(int(1000 + self.next)),
+                0 => shown.push(self.element(self.next + if luck.dice.one_in(2) { 1 } else { 1000 })),
                 1 if !shown.is_empty() => shown.push(shown[luck.dice.below(shown.len())].clone()),
                 2 if !shown.is_empty() => {
                     shown.remove(luck.dice.below(shown.len()));
@@ -201,7 +216,7 @@ impl World for Elements {
         if self.next == 0 || !luck.dice.one_in(9) {
             self.next += 1;
         }
-        (self.add, int(self.next - luck.dice.below(2).min(self.next - 1)))
+        (self.add, self.element(self.next - luck.dice.below(2).min(self.next - 1)))
     }
 
     fn apply(&mut self, luck: &mut Luck, (f, value): &Asked) -> Option<Value> {
@@ -220,12 +235,12 @@ impl World for Elements {
     }
 
     fn last(&self) -> Vec<Asked> {
-        if self.next % 5 == 0 { Vec::new() } else { vec![("read", Value::Nil)] }
+        if self.next.is_multiple_of(5) { Vec::new() } else { vec![("read", Value::Nil)] }
     }
 }
 
-fn elements(add: &'static str) -> Elements {
-    Elements { add, next: 0, there: Vec::new(), past: Vec::new() }
+fn elements(add: &'static str, shape: usize) -> Box<dyn World> {
+    Box::new(Elements { add, shape, next: 0, there: Vec::new(), past: Vec::new() })
 }
 
 /// Several of a kind, each value with its key.
@@ -251,10 +266,11 @@ impl World for Keyed {
     }
 
     fn last(&self) -> Vec<Asked> {
-        let with = |(key, world): (usize, &Box<dyn World>)| {
-            world.last().into_iter().map(move |(f, value)| (f, Keyed::with(key, value)))
-        };
-        self.0.iter().enumerate().flat_map(with).collect()
+        let mut all = Vec::new();
+        for (key, world) in self.0.iter().enumerate() {
+            all.extend(world.last().into_iter().map(|(f, value)| (f, Keyed::with(key, value))));
+        }
+        all
     }
 }
 
@@ -357,7 +373,7 @@ impl World for Queue {
                 Some(value.clone())
             }
             "drain" => Some(Value::List(std::mem::take(&mut self.waiting))),
-            _ if luck.fault() => Some(int(1000 + self.next)),
+            _ if luck.fault() => Some(int(self.next + if luck.dice.one_in(2) { 1 } else { 1000 })),
             _ if self.waiting.is_empty() => Some(Value::Nil),
             _ => Some(self.waiting.remove(0)),
         }
@@ -548,16 +564,17 @@ impl World for Inserts {
 pub fn draw(name: &str, seed: u64, ops: usize, faulty: bool) -> Option<Log> {
     let mut luck = Luck { dice: Dice(seed), faulty };
     let keyed = luck.dice.one_in(4);
-    let several = |world: fn() -> Box<dyn World>| -> Box<dyn World> {
+    let shape = luck.dice.below(8);
+    let several = |world: &dyn Fn() -> Box<dyn World>| -> Box<dyn World> {
         if keyed { Box::new(Keyed((0..3).map(|_| world()).collect())) } else { world() }
     };
     let mut world: Box<dyn World> = match name {
-        "set" | "set-full" => several(|| Box::new(elements("add"))),
-        "causal-reverse" | "comments" => several(|| Box::new(elements("write"))),
-        "counter" if luck.dice.one_in(2) => several(|| Box::new(Counter { now: 0, before: 0, sinks: true })),
-        "counter" => several(|| Box::new(Counter { now: 0, before: 0, sinks: false })),
+        "set" | "set-full" => several(&|| elements("add", shape)),
+        "causal-reverse" | "comments" => several(&|| elements("write", if shape > 2 { 7 } else { shape })),
+        "counter" if luck.dice.one_in(2) => several(&|| Box::new(Counter { now: 0, before: 0, sinks: true })),
+        "counter" => several(&|| Box::new(Counter { now: 0, before: 0, sinks: false })),
         "total-queue" if luck.dice.one_in(3) => Box::new(Queue { next: 0, waiting: Vec::new(), drained: false }),
-        "total-queue" => several(|| Box::new(Queue { next: 0, waiting: Vec::new(), drained: true })),
+        "total-queue" => several(&|| Box::new(Queue { next: 0, waiting: Vec::new(), drained: true })),
         "bank" => Box::new(Bank(vec![10, 5, 0, 3])),
         "unique-ids" => Box::new(Ids(0)),
         "long-fork" => Box::new(Groups { size: 2 + luck.dice.below(3), next: 0, there: Vec::new() }),

@@ -68,6 +68,14 @@ fn revived(draft: &mut Draft, element: &Value, add: u64, read: u64) {
     });
 }
 
+fn premature(draft: &mut Draft, element: &Value, read: u64, add: u64) {
+    draft.problem("premature", 2, || {
+        let text =
+            format!("Element {element} was read (operation {read}) before anybody began to add it (operation {add}).");
+        (text, vec![read, add])
+    });
+}
+
 fn unexpected(draft: &mut Draft, element: &Value, read: u64) {
     draft.problem("unexpected", 1, || {
         (format!("Element {element} was read (operation {read}) and nobody ever added it."), vec![read])
@@ -111,8 +119,12 @@ fn set(rows: &[Row<'_>], _: &Options) -> Draft {
     for (id, add) in adds.iter().enumerate() {
         let element = elements.values[id];
         let known = (add.known != NONE).then(|| rows[add.known as usize].call);
+        let first = rows[add.first as usize].call;
         if present[id] {
             ok.push(element);
+        }
+        if present[id] && add.possible > 0 && read.call.end < first.start {
+            premature(&mut draft, element, read.index(), first.index);
         }
         match known {
             Some(call) if call.end < read.call.start => {
@@ -125,7 +137,7 @@ fn set(rows: &[Row<'_>], _: &Options) -> Draft {
             Some(_) => late += 1,
             None if present[id] && add.possible == 0 => {
                 back.push(element);
-                revived(&mut draft, element, rows[add.first as usize].index(), read.index());
+                revived(&mut draft, element, first.index, read.index());
             }
             None if present[id] => recovered.push(element),
             None => {}
@@ -145,7 +157,7 @@ fn set(rows: &[Row<'_>], _: &Options) -> Draft {
     draft
 }
 
-/// What reads showed of an element, seen from the latest read; half a cache line.
+/// What reads showed of an element, seen from the latest read.
 #[derive(Clone, Copy)]
 struct Seen {
     /// When its addition began.
@@ -162,10 +174,21 @@ struct Seen {
     times: u32,
     /// The most often that a read held it.
     most: u32,
+    /// The position of a read that held it and was over before its addition began.
+    early: u32,
 }
 
-const UNSEEN: Seen =
-    Seen { begun: 0, run: 0, latest: NONE, earliest: NONE, until: u32::MAX, stamp: NONE, times: 0, most: 0 };
+const UNSEEN: Seen = Seen {
+    begun: 0,
+    run: 0,
+    latest: NONE,
+    earliest: NONE,
+    until: u32::MAX,
+    stamp: NONE,
+    times: 0,
+    most: 0,
+    early: NONE,
+};
 
 /// What became of an element.
 #[derive(Clone, Copy, PartialEq)]
@@ -197,6 +220,7 @@ fn look<'a>(rows: &[Row<'a>], reads: &Reads<'a>, elements: &mut Elements<'a>, ad
             (it.stamp, it.times, it.most) = (at, 1, it.most.max(1));
             it.run += u32::from(it.run == at);
             if end < it.begun {
+                it.early = at;
                 continue;
             }
             it.latest = it.latest.min(at);
@@ -278,6 +302,9 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
             let (first, read) = (rows[add.first as usize].index(), if back.is_empty() { index(id) } else { 0 });
             revived(&mut draft, elements.values[id], first, read);
             back.push(elements.values[id]);
+        }
+        if let Some((read, _)) = reads.get(seen[id].early as usize).filter(|_| add.possible > 0) {
+            premature(&mut draft, elements.values[id], read.index(), rows[add.first as usize].index());
         }
         stories.push(story(rows, &reads, elements.values[id], add, &seen[id]));
     }
