@@ -489,6 +489,16 @@ fn no_checker_panics_on_another_checkers_histories() {
 }
 
 #[test]
+#[ignore = "a minute"]
+fn second_implementations_agree_on_a_million_random_histories() {
+    for name in plain::NAMES {
+        for seed in 1_000_000..1_090_000 {
+            plain::compare(name, seed, 4 + (seed as usize * 11) % 50).unwrap();
+        }
+    }
+}
+
+#[test]
 fn every_kind_of_problem_occurs_in_drawn_histories() {
     let expected: &[(&str, &[&str])] = &[
         ("set", &["lost", "premature", "revived", "unexpected"]),

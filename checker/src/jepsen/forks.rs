@@ -1,8 +1,8 @@
 //! Long fork: two reads that saw two writes in opposite orders.
 //!
-//! Jepsen's `tests.long-fork`, an anomaly that parallel snapshot isolation allows and snapshot isolation forbids. Each key is written once;
-//! reads ask for a whole group of keys. If one read shows `x` without `y` and another `y` without `x`, no order of the writes explains both.
-//! Keys that are written more than once leave the answer unknown, since a value may then come back.
+//! Jepsen's `tests.long-fork`, an anomaly that parallel snapshot isolation allows and snapshot isolation forbids. Each key is
+//! written once; reads ask for a whole group of keys. If one read shows `x` without `y` and another `y` without `x`, no order of
+//! the writes explains both. Keys that are written more than once leave the answer unknown, since a value may then come back.
 //!
 //! What reads of a group saw are sets of keys, which must form a chain: sorted by size, each holds the one before. One comparison of
 //! neighbours for each distinct set, so linear in the history but for the sorting; where the chain breaks, one pair is reported for

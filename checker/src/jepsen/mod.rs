@@ -32,6 +32,7 @@ mod report;
 mod reversed;
 mod sequential;
 mod set;
+mod worlds;
 
 #[doc(hidden)]
 pub use drawn::draw;

@@ -1,7 +1,8 @@
 //! Queues: what goes in must come out.
 //!
-//! Jepsen's `checker/total-queue`: every acknowledged enqueue has its dequeue, and nothing comes out that nobody put in. What comes out more
-//! often than it was put in is counted, as Jepsen does, but at-least-once delivery is what most queues promise, so it decides nothing.
+//! Jepsen's `checker/total-queue`: every acknowledged enqueue has its dequeue, and nothing comes out that nobody put in. What
+//! comes out more often than it was put in is counted, as Jepsen does, but at-least-once delivery is what most queues promise, so
+//! it decides nothing.
 //!
 //! An element that did not come out is lost only if somebody found the queue empty after it was acknowledged (a drain, a dequeue that
 //! returned nothing or failed because there was nothing), and if no dequeue or drain of unknown outcome may have taken it. Otherwise the

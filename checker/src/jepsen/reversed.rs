@@ -1,11 +1,12 @@
 //! Writes that become visible before writes that had been acknowledged when they began.
 //!
-//! Jepsen's `tests.causal-reverse`, elle-cli's `comments`: blind writes of different values, and reads of all that is there. If a read shows a
-//! write that began after another was acknowledged, it must show that one too; otherwise the database is not strictly
-//! serializable (a "causal reverse").
+//! Jepsen's `tests.causal-reverse`, elle-cli's `comments`: blind writes of different values, and reads of all that is there. If a
+//! read shows a write that began after another was acknowledged, it must show that one too; otherwise the database is not
+//! strictly serializable (a "causal reverse").
 //!
-//! What a read must show is everything that was acknowledged before the *latest* beginning among the writes it shows, so one number for each
-//! read decides: how many of those it does show. Cost: a look-up for each element of each read, and a binary search.
+//! What a read must show is everything that was acknowledged before the *latest* beginning among the writes it shows, so one
+//! number for each read decides: how many of those it does show. Cost: a look-up for each element of each read, and a binary
+//! search.
 
 use serde_json::{Value as Json, json};
 

@@ -92,69 +92,90 @@ fn lost(draft: &mut Draft, element: &Value, add: u64, read: u64) {
     });
 }
 
+/// The elements by what became of them.
+#[derive(Default)]
+struct Found<'a> {
+    ok: Vec<&'a Value>,
+    lost: Vec<&'a Value>,
+    recovered: Vec<&'a Value>,
+    revived: Vec<&'a Value>,
+    unexpected: Vec<&'a Value>,
+    /// How many were acknowledged too late for the read.
+    late: u64,
+}
+
 fn set(rows: &[Row<'_>], _: &Options) -> Draft {
     let mut draft = Draft::of("acknowledged additions");
     let (mut elements, adds) = additions(rows, "add");
-    let attempted = adds.len();
-    let mut reads = reads(rows, |row| row.call.end);
-    let acknowledged = adds.iter().filter(|add| add.acknowledged > 0).count();
-    draft.number("attempt-count", attempted);
-    draft.number("acknowledged-count", acknowledged);
-    let Some((read, items)) = reads.pop() else {
+    draft.number("attempt-count", adds.len());
+    draft.number("acknowledged-count", adds.iter().filter(|add| add.acknowledged > 0).count());
+    let Some((read, items)) = reads(rows, |row| row.call.end).pop() else {
         draft.unknown("the set was never read");
         return draft;
     };
-    let mut present = vec![false; attempted];
-    let mut strangers = Vec::new();
+    let mut found = Found::default();
+    let mut present = vec![false; adds.len()];
     for item in items {
+        let new = elements.len();
         let id = elements.id(item) as usize;
-        if id >= attempted && id == attempted + strangers.len() {
-            strangers.push(item);
+        if let Some(present) = present.get_mut(id) {
+            *present = true;
+        } else if id == new {
+            found.unexpected.push(item);
             unexpected(&mut draft, item, read.index());
-        } else if id < attempted {
-            present[id] = true;
         }
     }
-    let (mut ok, mut gone, mut recovered, mut back, mut late) = (vec![], vec![], vec![], vec![], 0);
     for (id, add) in adds.iter().enumerate() {
-        let element = elements.values[id];
-        let known = (add.known != NONE).then(|| rows[add.known as usize].call);
-        let first = rows[add.first as usize].call;
-        if present[id] {
-            ok.push(element);
-        }
-        if present[id] && add.possible > 0 && read.call.end < first.start {
-            premature(&mut draft, element, read.index(), first.index);
-        }
-        match known {
-            Some(call) if call.end < read.call.start => {
-                draft.evidence.opportunities += 1;
-                if !present[id] {
-                    gone.push(element);
-                    lost(&mut draft, element, call.index, read.index());
-                }
-            }
-            Some(_) => late += 1,
-            None if present[id] && add.possible == 0 => {
-                back.push(element);
-                revived(&mut draft, element, first.index, read.index());
-            }
-            None if present[id] => recovered.push(element),
-            None => {}
-        }
+        compare(&mut draft, &mut found, rows, &read, (elements.values[id], add, present[id]));
     }
-    if late > 0 {
-        draft
-            .notes
-            .push(format!("{late} additions were acknowledged after the last read had begun, which may miss them"));
+    if found.late > 0 {
+        let note = "additions were acknowledged after the last read had begun, which may miss them";
+        draft.notes.push(format!("{} {note}", found.late));
     }
-    for (name, these) in
-        [("ok", ok), ("lost", gone), ("recovered", recovered), ("revived", back), ("unexpected", strangers)]
-    {
+    for (name, these) in [
+        ("ok", found.ok),
+        ("lost", found.lost),
+        ("recovered", found.recovered),
+        ("revived", found.revived),
+        ("unexpected", found.unexpected),
+    ] {
         draft.number(&format!("{name}-count"), these.len());
         draft.number(name, intervals(these));
     }
     draft
+}
+
+/// Compares an element's additions with whether the last read holds it.
+fn compare<'a>(
+    draft: &mut Draft,
+    found: &mut Found<'a>,
+    rows: &[Row<'a>],
+    read: &Row<'a>,
+    (element, add, present): (&'a Value, &Addition, bool),
+) {
+    let first = rows[add.first as usize].call;
+    if present {
+        found.ok.push(element);
+    }
+    if present && add.possible > 0 && read.call.end < first.start {
+        premature(draft, element, read.index(), first.index);
+    }
+    match rows.get(add.known as usize).map(|row| row.call) {
+        Some(known) if known.end < read.call.start => {
+            draft.evidence.opportunities += 1;
+            if !present {
+                found.lost.push(element);
+                lost(draft, element, known.index, read.index());
+            }
+        }
+        Some(_) => found.late += 1,
+        None if present && add.possible == 0 => {
+            found.revived.push(element);
+            revived(draft, element, first.index, read.index());
+        }
+        None if present => found.recovered.push(element),
+        None => {}
+    }
 }
 
 /// What reads showed of an element, seen from the latest read.
@@ -312,16 +333,7 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
         let read = if id == adds.len() { index(id) } else { 0 };
         unexpected(&mut draft, elements.values[id], read);
     }
-    let doubled: Vec<usize> = (0..elements.len()).filter(|&id| seen[id].most > 1).collect();
-    if let Some(&id) = doubled.first() {
-        let read = reads
-            .iter()
-            .find(|(_, items)| items.iter().filter(|item| elements.find(item) == id as u32).nth(1).is_some());
-        let read = read.map_or(0, |(row, _)| row.index());
-        let text =
-            format!("Element {} stands {} times in one read (operation {read}).", elements.values[id], seen[id].most);
-        draft.problems_of("duplicated", doubled.len() as u64, 1, || (text, vec![read]));
-    }
+    let doubled = duplicated(&mut draft, &reads, &elements, &seen);
     judge_stories(&mut draft, &stories, options);
     if draft.evidence.opportunities == 0 {
         let never = "no read began after an element was known to be there";
@@ -334,10 +346,21 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
     draft.number("unexpected-count", strangers.len());
     draft.number("unexpected", listed(strangers.iter().copied()));
     draft.number("duplicated-count", doubled.len());
-    let duplicated: Map<String, Json> =
-        doubled.iter().take(64).map(|&id| (elements.values[id].to_string(), seen[id].most.into())).collect();
-    draft.number("duplicated", duplicated);
+    let most = |&id: &usize| (elements.values[id].to_string(), seen[id].most.into());
+    draft.number("duplicated", doubled.iter().take(64).map(most).collect::<Map<String, Json>>());
     draft
+}
+
+/// The elements that stand more than once in some read.
+fn duplicated(draft: &mut Draft, reads: &Reads<'_>, elements: &Elements<'_>, seen: &[Seen]) -> Vec<usize> {
+    let doubled: Vec<usize> = (0..elements.len()).filter(|&id| seen[id].most > 1).collect();
+    if let Some(&id) = doubled.first() {
+        let times = |items: &[Value]| items.iter().filter(|item| elements.find(item) == id as u32).count();
+        let read = reads.iter().find(|(_, items)| times(items) > 1).map_or(0, |(row, _)| row.index());
+        let text = format!("Element {} stands more than once in one read (operation {read}).", elements.values[id]);
+        draft.problems_of("duplicated", doubled.len() as u64, 1, || (text, vec![read]));
+    }
+    doubled
 }
 
 fn judge_stories(draft: &mut Draft, stories: &[Story<'_, '_>], options: &Options) {
