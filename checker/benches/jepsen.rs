@@ -173,8 +173,11 @@ fn inserts() -> Log {
     log.0
 }
 
+/// A checker, what its history is, and the history.
+type Bench = (&'static str, &'static str, fn() -> Log);
+
 fn checkers(c: &mut Criterion) {
-    let histories: &[(&str, &str, fn() -> Log)] = &[
+    let histories: &[Bench] = &[
         ("set", "one read of a million", || growing("add", 1, MILLION)),
         ("set-full", "ten reads, the last of a million", || growing("add", 10, MILLION)),
         ("set-full", "a hundred reads, the last of a million", || growing("add", 100, MILLION)),

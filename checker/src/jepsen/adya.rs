@@ -1,8 +1,8 @@
 //! Two inserts that exclude each other: Adya's G2, with predicates.
 //!
-//! Jepsen's `tests.adya`: for each key two transactions each look whether the other has inserted a row that satisfies a predicate, and insert
-//! one of their own only if not. At most one may succeed; if both do, each missed the other's insert, which no serial order explains
-//! (write skew over predicates).
+//! Jepsen's `tests.adya`: for each key two transactions each look whether the other has inserted a row that satisfies a
+//! predicate, and insert one of their own only if not. At most one may succeed; if both do, each missed the other's insert, which
+//! no serial order explains (write skew over predicates).
 //!
 //! Cost: a look-up for each insert.
 

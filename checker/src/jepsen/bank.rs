@@ -1,8 +1,9 @@
 //! Bank accounts: transfers move money, and every read shows the same total.
 //!
-//! Jepsen's `tests.bank` as elle-cli has it: each read is judged by the first of four rules that it breaks. It shows an account that does not
-//! exist (`unexpected-key`), an account without a balance (`nil-balance`), another total (`wrong-total`), an overdrawn account
-//! (`negative-value`). What the accounts are and what they hold together is taken from the first read where the options don't say.
+//! Jepsen's `tests.bank` as elle-cli has it: each read is judged by the first of four rules that it breaks. It shows an account
+//! that does not exist (`unexpected-key`), an account without a balance (`nil-balance`), another total (`wrong-total`), an
+//! overdrawn account (`negative-value`). What the accounts are and what they hold together is taken from the first read where the
+//! options don't say.
 //!
 //! Snapshot isolation suffices for the total: a read that breaks it saw part of a transfer, or a transfer was lost in part.
 //!

@@ -40,21 +40,31 @@ impl<'a> Elements<'a> {
         all
     }
 
+    #[inline]
     fn slot(&self, it: i64) -> Option<usize> {
         let at = it.checked_sub(self.base)?;
         usize::try_from(at).ok().filter(|&at| at < self.dense.len())
     }
 
     /// The number of `value`, which is new if the value is.
+    #[inline]
     pub(crate) fn id(&mut self, value: &'a Value) -> u32 {
+        if let Value::Int(it) = value
+            && let Some(at) = self.slot(*it)
+            && self.dense[at] != NONE
+        {
+            return self.dense[at];
+        }
+        self.add(value)
+    }
+
+    fn add(&mut self, value: &'a Value) -> u32 {
         let new = self.values.len() as u32;
         let id = match value {
             Value::Int(it) => match self.slot(*it) {
                 Some(at) => {
-                    if self.dense[at] == NONE {
-                        self.dense[at] = new;
-                    }
-                    self.dense[at]
+                    self.dense[at] = new;
+                    new
                 }
                 None => *self.sparse.entry(*it).or_insert(new),
             },
@@ -71,6 +81,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The number of `value`, or [`NONE`].
+    #[inline]
     pub(crate) fn find(&self, value: &Value) -> u32 {
         match value {
             Value::Int(it) => match self.slot(*it) {

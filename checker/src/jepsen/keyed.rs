@@ -6,10 +6,9 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::elements::{canonical, json};
+use super::elements::{Elements, json};
 use super::report::{Draft, Evidence, Options, Problem, Report, Verdict};
 use crate::history::Outcome;
-use crate::intern::FastMap;
 use crate::log::{Call, Log};
 use crate::value::Value;
 
@@ -116,16 +115,17 @@ fn half_keyed(log: &Log) -> bool {
 const LISTED: usize = 32;
 
 fn by_key(log: &Log, options: &Options, check: Check) -> Report {
-    let mut ids: FastMap<String, usize> = FastMap::default();
-    let mut groups: Vec<(&Value, Vec<Row<'_>>)> = Vec::new();
-    for (key, row) in log.calls.iter().filter_map(row) {
-        let id = *ids.entry(canonical(key)).or_insert(groups.len());
+    let pairs = || log.calls.iter().filter_map(row);
+    let mut keys = Elements::expecting(pairs().map(|(key, _)| key));
+    let mut groups: Vec<Vec<Row<'_>>> = Vec::new();
+    for (key, row) in pairs() {
+        let id = keys.id(key) as usize;
         if id == groups.len() {
-            groups.push((key, Vec::new()));
+            groups.push(Vec::new());
         }
-        groups[id].1.push(row);
+        groups[id].push(row);
     }
-    let reports = groups.iter().map(|(key, rows)| (*key, check(rows, options).report()));
+    let reports = keys.values.iter().zip(&groups).map(|(key, rows)| (*key, check(rows, options).report()));
     merge(reports.collect(), groups.len())
 }
 

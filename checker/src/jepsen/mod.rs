@@ -5,6 +5,7 @@
 //!
 //! - An operation that failed has no effect. What only a failed one explains is refused (`revived`), where Jepsen counts the attempt.
 //! - What nobody wrote is refused (`unexpected`), also by checkers of Jepsen's that look only at what was written.
+//! - What is seen before anybody began to write it is refused (`premature`).
 //! - Nothing is lost that a read need not have seen: one that began before the write was acknowledged. What an operation of unknown
 //!   outcome may have taken from a queue is not lost for certain, so the answer is unknown.
 //!
@@ -31,6 +32,7 @@ mod report;
 mod reversed;
 mod sequential;
 mod set;
+mod worlds;
 
 #[doc(hidden)]
 pub use drawn::draw;

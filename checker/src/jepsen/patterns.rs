@@ -1,7 +1,7 @@
 //! Lines in the logs of nodes that should not be there.
 //!
-//! Jepsen's `checker/log-file-pattern`: a regular expression that must match no line. Jepsen hands it to `grep -P`; here it is of the `regex`
-//! kind, which has neither look-around nor back-references and takes linear time for it.
+//! Jepsen's `checker/log-file-pattern`: a regular expression that must match no line. Jepsen hands it to `grep -P`; here it is of
+//! the `regex` kind, which has neither look-around nor back-references and takes linear time for it.
 
 use regex::bytes::Regex;
 use serde_json::{Value as Json, json};

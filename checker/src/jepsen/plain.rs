@@ -71,6 +71,8 @@ fn set(calls: &[Call], _: &Options) -> Counts {
         count(&mut counts, "lost", known && !there(value));
         let tried = possible(calls, "add").any(|call| call.asked == *value);
         count(&mut counts, "revived", !tried && there(value));
+        let open = possible(calls, "add").any(|call| call.asked == *value && call.start < read.end);
+        count(&mut counts, "premature", tried && there(value) && !open);
     }
     for value in distinct(items(read).iter()) {
         count(&mut counts, "unexpected", of(calls, "add").all(|call| call.asked != *value));
@@ -101,8 +103,10 @@ fn set_full(calls: &[Call], options: &Options) -> Counts {
         count(&mut counts, "lost", !stable && missed);
         count(&mut counts, "stale", stable && missed && options.linearizable);
         count(&mut counts, "revived", !tried && oks(calls, "read").any(|read| holds(&read, value)));
+        let early = |read: &Call| holds(&read, value) && read.end < begun;
+        count(&mut counts, "premature", tried && oks(calls, "read").any(early));
     }
-    for value in distinct(oks(calls, "read").flat_map(|read| items(read))) {
+    for value in distinct(oks(calls, "read").flat_map(items)) {
         count(&mut counts, "unexpected", of(calls, "add").all(|call| call.asked != *value));
         let twice = |read: &Call| items(read).iter().filter(|it| *it == value).count() > 1;
         count(&mut counts, "duplicated", oks(calls, "read").any(twice));
@@ -117,7 +121,7 @@ fn queue(calls: &[Call], _: &Options) -> Counts {
     let out: Vec<&Value> = oks(calls, "dequeue")
         .map(|call| &call.value)
         .filter(|value| !value.is_nil())
-        .chain(possible(calls, "drain").flat_map(|call| items(call)))
+        .chain(possible(calls, "drain").flat_map(items))
         .collect();
     let nothing = oks(calls, "dequeue").filter(|call| call.value.is_nil());
     let emptied = nothing.chain(drains()).map(|call| call.start).max().unwrap_or(0);
@@ -132,6 +136,10 @@ fn queue(calls: &[Call], _: &Options) -> Counts {
         left += acknowledged.count().saturating_sub(times) - early.saturating_sub(times);
         let tried = possible(calls, "enqueue").any(|call| call.asked == *value);
         count(&mut counts, "revived", !tried && times > 0);
+        let same = |call: &&Call| call.outcome == Outcome::Ok && (call.value == *value || items(call).contains(value));
+        let ends = calls.iter().filter(|call| &*call.f != "enqueue").filter(same).map(|call| call.end);
+        let early = |end: u32| possible(calls, "enqueue").all(|call| call.asked != *value || call.start > end);
+        count(&mut counts, "premature", tried && ends.min().is_some_and(early));
     }
     for value in &out {
         count(&mut counts, "unexpected", of(calls, "enqueue").all(|call| call.asked != **value));
@@ -378,7 +386,7 @@ pub fn compare(name: &str, seed: u64, ops: usize) -> Result<Verdict, String> {
     let (Some(log), Some(entry)) = (draw(name, seed, ops, faulty), super::model(name)) else {
         return Err(format!("no history can be drawn for {name}"));
     };
-    let options = Options { linearizable: seed % 3 == 0, ..Options::default() };
+    let options = Options { linearizable: seed.is_multiple_of(3), ..Options::default() };
     let report = (entry.check)(&log, &options);
     let keyed = report.numbers.contains_key("failure-count");
     let Some(mut counts) = check(name, &log, &options, keyed) else {

@@ -1,7 +1,8 @@
 //! Queues: what goes in must come out.
 //!
-//! Jepsen's `checker/total-queue`: every acknowledged enqueue has its dequeue, and nothing comes out that nobody put in. What comes out more
-//! often than it was put in is counted, as Jepsen does, but at-least-once delivery is what most queues promise, so it decides nothing.
+//! Jepsen's `checker/total-queue`: every acknowledged enqueue has its dequeue, and nothing comes out that nobody put in. What
+//! comes out more often than it was put in is counted, as Jepsen does, but at-least-once delivery is what most queues promise, so
+//! it decides nothing.
 //!
 //! An element that did not come out is lost only if somebody found the queue empty after it was acknowledged (a drain, a dequeue that
 //! returned nothing or failed because there was nothing), and if no dequeue or drain of unknown outcome may have taken it. Otherwise the
@@ -29,12 +30,15 @@ pub(super) fn recognises(log: &Log) -> bool {
         && rows.iter().any(|row| !row.is("enqueue"))
 }
 
-/// How often an element came out, and the operation in which it did first.
+/// How often an element came out, and of the operations in which it did the one that ended first.
 #[derive(Clone, Copy)]
 struct Out {
     times: u32,
     by: u32,
+    until: u32,
 }
+
+const NEVER: Out = Out { times: 0, by: NONE, until: u32::MAX };
 
 /// What came out, and what is known of when nothing was left.
 struct Outs {
@@ -47,13 +51,16 @@ struct Outs {
     any: bool,
 }
 
-fn take<'a>(elements: &mut Elements<'a>, outs: &mut Vec<Out>, element: &'a Value, by: usize) {
+fn take<'a>(elements: &mut Elements<'a>, outs: &mut Vec<Out>, element: &'a Value, by: usize, until: u32) {
     let id = elements.id(element) as usize;
     if id >= outs.len() {
-        outs.resize(id + 1, Out { times: 0, by: NONE });
+        outs.resize(id + 1, NEVER);
     }
-    outs[id].times += 1;
-    outs[id].by = outs[id].by.min(by as u32);
+    let out = &mut outs[id];
+    out.times += 1;
+    if out.by == NONE || until < out.until {
+        (out.by, out.until) = (by as u32, until);
+    }
 }
 
 /// Whether a dequeue failed because there was nothing.
@@ -63,21 +70,29 @@ fn says_empty(row: &Row<'_>) -> bool {
 }
 
 fn come_out<'a>(rows: &[Row<'a>], elements: &mut Elements<'a>) -> Outs {
-    let mut outs = Outs { each: vec![Out { times: 0, by: NONE }; elements.len()], emptied: 0, unknown: 0, any: false };
+    let mut outs = Outs { each: vec![NEVER; elements.len()], emptied: 0, unknown: 0, any: false };
     for (at, row) in rows.iter().enumerate() {
         match (row.is("dequeue"), row.is("drain")) {
-            (true, _) if row.ok() && !row.value.is_nil() => take(elements, &mut outs.each, row.value, at),
+            (true, _) if row.ok() && !row.value.is_nil() => take(elements, &mut outs.each, row.value, at, row.call.end),
             (true, _) if row.ok() || (row.failed() && says_empty(row)) => {
                 outs.emptied = outs.emptied.max(row.call.start)
             }
             (true, _) if !row.failed() => outs.unknown += 1,
             (_, true) if row.ok() => {
                 outs.emptied = outs.emptied.max(row.call.start);
-                row.value.items().unwrap_or_default().iter().for_each(|it| take(elements, &mut outs.each, it, at));
+                row.value
+                    .items()
+                    .unwrap_or_default()
+                    .iter()
+                    .for_each(|it| take(elements, &mut outs.each, it, at, row.call.end));
             }
             (_, true) if !row.failed() => {
                 outs.any = true;
-                row.value.items().unwrap_or_default().iter().for_each(|it| take(elements, &mut outs.each, it, at));
+                row.value
+                    .items()
+                    .unwrap_or_default()
+                    .iter()
+                    .for_each(|it| take(elements, &mut outs.each, it, at, row.call.end));
             }
             _ => {}
         }
@@ -114,7 +129,7 @@ fn total(rows: &[Row<'_>], _: &Options) -> Draft {
     let early = early(rows, &elements, outs.emptied);
     let mut tally = Tally::default();
     for (id, &element) in elements.values.iter().enumerate() {
-        let out = outs.each.get(id).copied().unwrap_or(Out { times: 0, by: NONE });
+        let out = outs.each.get(id).copied().unwrap_or(NEVER);
         let by = rows.get(out.by as usize).map_or(0, Row::index);
         let Some(add) = adds.get(id) else {
             tally.unexpected.push((element, u64::from(out.times)));
@@ -124,6 +139,9 @@ fn total(rows: &[Row<'_>], _: &Options) -> Draft {
             continue;
         };
         count(&mut tally, element, add, out.times, early[id]);
+        if out.until < rows[add.first as usize].call.start && add.possible > 0 {
+            premature(&mut draft, element, by, rows[add.first as usize].index());
+        }
         if out.times > 0 && add.possible == 0 {
             let first = rows[add.first as usize].index();
             draft.problem("revived", 2, || {
@@ -152,6 +170,15 @@ fn total(rows: &[Row<'_>], _: &Options) -> Draft {
         draft.number(name, multiset(these));
     }
     draft
+}
+
+fn premature(draft: &mut Draft, element: &Value, out: u64, add: u64) {
+    draft.problem("premature", 2, || {
+        let text = format!(
+            "Element {element} came out (operation {out}) before anybody began to put it in (operation {add})."
+        );
+        (text, vec![out, add])
+    });
 }
 
 fn count<'a>(tally: &mut Tally<'a>, element: &'a Value, add: &Addition, out: u32, early: u32) {

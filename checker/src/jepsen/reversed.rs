@@ -1,11 +1,12 @@
 //! Writes that become visible before writes that had been acknowledged when they began.
 //!
-//! Jepsen's `tests.causal-reverse`, elle-cli's `comments`: blind writes of different values, and reads of all that is there. If a read shows a
-//! write that began after another was acknowledged, it must show that one too; otherwise the database is not strictly
-//! serializable (a "causal reverse").
+//! Jepsen's `tests.causal-reverse`, elle-cli's `comments`: blind writes of different values, and reads of all that is there. If a
+//! read shows a write that began after another was acknowledged, it must show that one too; otherwise the database is not
+//! strictly serializable (a "causal reverse").
 //!
-//! What a read must show is everything that was acknowledged before the *latest* beginning among the writes it shows, so one number for each
-//! read decides: how many of those it does show. Cost: a look-up for each element of each read, and a binary search.
+//! What a read must show is everything that was acknowledged before the *latest* beginning among the writes it shows, so one
+//! number for each read decides: how many of those it does show. Cost: a look-up for each element of each read, and a binary
+//! search.
 
 use serde_json::{Value as Json, json};
 
@@ -38,6 +39,9 @@ struct Writes<'a, 'r> {
     rows: &'r [Row<'a>],
     elements: Elements<'a>,
     adds: Vec<Addition>,
+    /// When each began, and when it was acknowledged; `u32::MAX` for never.
+    begun: Vec<u32>,
+    known: Vec<u32>,
     /// The ranks at which they were acknowledged, ascending, and of which element each is.
     acknowledged: Vec<(u32, u32)>,
 }
@@ -45,20 +49,21 @@ struct Writes<'a, 'r> {
 impl<'a, 'r> Writes<'a, 'r> {
     fn of(rows: &'r [Row<'a>]) -> Writes<'a, 'r> {
         let (elements, adds) = additions(rows, "write");
-        let known = adds.iter().enumerate().filter(|(_, add)| add.known != NONE);
-        let mut acknowledged: Vec<(u32, u32)> =
-            known.map(|(id, add)| (rows[add.known as usize].call.end, id as u32)).collect();
-        acknowledged.sort_unstable();
-        Writes { rows, elements, adds, acknowledged }
+        let begun = adds.iter().map(|add| rows[add.first as usize].call.start).collect();
+        let end = |add: &Addition| rows.get(add.known as usize).map_or(u32::MAX, |row| row.call.end);
+        let known: Vec<u32> = adds.iter().map(end).collect();
+        let ranks = known.iter().zip(0..).filter(|(end, _)| **end != u32::MAX);
+        let mut acknowledged: Vec<(u32, u32)> = ranks.map(|(end, id)| (*end, id)).collect();
+        acknowledged.sort();
+        Writes { rows, elements, adds, begun, known, acknowledged }
     }
 
     fn begun(&self, id: u32) -> u32 {
-        self.rows[self.adds[id as usize].first as usize].call.start
+        self.begun[id as usize]
     }
 
-    /// When it was acknowledged; `u32::MAX` for never.
     fn known(&self, id: u32) -> u32 {
-        self.rows.get(self.adds[id as usize].known as usize).map_or(u32::MAX, |row| row.call.end)
+        self.known[id as usize]
     }
 
     /// How many were acknowledged before `rank`.

@@ -1,8 +1,8 @@
 //! One client writes the parts of a key in order, another reads them in the opposite order.
 //!
-//! elle-cli's `sequential`, after Jepsen's tests of CockroachDB, TiDB and Dgraph: a read is `[key parts]`, its parts the last written first. If
-//! some part is there, all that are read after it were written before it, so nothing may be missing behind it. A read that shows a part and
-//! then a missing one saw a process's writes out of order.
+//! elle-cli's `sequential`, after Jepsen's tests of CockroachDB, TiDB and Dgraph: a read is `[key parts]`, its parts the last
+//! written first. If some part is there, all that are read after it were written before it, so nothing may be missing behind it.
+//! A read that shows a part and then a missing one saw a process's writes out of order.
 //!
 //! Cost: one step for each part.
 

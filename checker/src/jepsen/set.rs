@@ -68,6 +68,14 @@ fn revived(draft: &mut Draft, element: &Value, add: u64, read: u64) {
     });
 }
 
+fn premature(draft: &mut Draft, element: &Value, read: u64, add: u64) {
+    draft.problem("premature", 2, || {
+        let text =
+            format!("Element {element} was read (operation {read}) before anybody began to add it (operation {add}).");
+        (text, vec![read, add])
+    });
+}
+
 fn unexpected(draft: &mut Draft, element: &Value, read: u64) {
     draft.problem("unexpected", 1, || {
         (format!("Element {element} was read (operation {read}) and nobody ever added it."), vec![read])
@@ -84,84 +92,124 @@ fn lost(draft: &mut Draft, element: &Value, add: u64, read: u64) {
     });
 }
 
+/// The elements by what became of them.
+#[derive(Default)]
+struct Found<'a> {
+    ok: Vec<&'a Value>,
+    lost: Vec<&'a Value>,
+    recovered: Vec<&'a Value>,
+    revived: Vec<&'a Value>,
+    unexpected: Vec<&'a Value>,
+    /// How many were acknowledged too late for the read.
+    late: u64,
+}
+
 fn set(rows: &[Row<'_>], _: &Options) -> Draft {
     let mut draft = Draft::of("acknowledged additions");
     let (mut elements, adds) = additions(rows, "add");
-    let attempted = adds.len();
-    let mut reads = reads(rows, |row| row.call.end);
-    let acknowledged = adds.iter().filter(|add| add.acknowledged > 0).count();
-    draft.number("attempt-count", attempted);
-    draft.number("acknowledged-count", acknowledged);
-    let Some((read, items)) = reads.pop() else {
+    draft.number("attempt-count", adds.len());
+    draft.number("acknowledged-count", adds.iter().filter(|add| add.acknowledged > 0).count());
+    let Some((read, items)) = reads(rows, |row| row.call.end).pop() else {
         draft.unknown("the set was never read");
         return draft;
     };
-    let mut present = vec![false; attempted];
-    let mut strangers = Vec::new();
+    let mut found = Found::default();
+    let mut present = vec![false; adds.len()];
     for item in items {
+        let new = elements.len();
         let id = elements.id(item) as usize;
-        if id >= attempted && id == attempted + strangers.len() {
-            strangers.push(item);
+        if let Some(present) = present.get_mut(id) {
+            *present = true;
+        } else if id == new {
+            found.unexpected.push(item);
             unexpected(&mut draft, item, read.index());
-        } else if id < attempted {
-            present[id] = true;
         }
     }
-    let (mut ok, mut gone, mut recovered, mut back, mut late) = (vec![], vec![], vec![], vec![], 0);
     for (id, add) in adds.iter().enumerate() {
-        let element = elements.values[id];
-        let known = (add.known != NONE).then(|| rows[add.known as usize].call);
-        if present[id] {
-            ok.push(element);
-        }
-        match known {
-            Some(call) if call.end < read.call.start => {
-                draft.evidence.opportunities += 1;
-                if !present[id] {
-                    gone.push(element);
-                    lost(&mut draft, element, call.index, read.index());
-                }
-            }
-            Some(_) => late += 1,
-            None if present[id] && add.possible == 0 => {
-                back.push(element);
-                revived(&mut draft, element, rows[add.first as usize].index(), read.index());
-            }
-            None if present[id] => recovered.push(element),
-            None => {}
-        }
+        compare(&mut draft, &mut found, rows, &read, (elements.values[id], add, present[id]));
     }
-    if late > 0 {
-        draft
-            .notes
-            .push(format!("{late} additions were acknowledged after the last read had begun, which may miss them"));
+    if found.late > 0 {
+        let note = "additions were acknowledged after the last read had begun, which may miss them";
+        draft.notes.push(format!("{} {note}", found.late));
     }
-    for (name, these) in
-        [("ok", ok), ("lost", gone), ("recovered", recovered), ("revived", back), ("unexpected", strangers)]
-    {
+    for (name, these) in [
+        ("ok", found.ok),
+        ("lost", found.lost),
+        ("recovered", found.recovered),
+        ("revived", found.revived),
+        ("unexpected", found.unexpected),
+    ] {
         draft.number(&format!("{name}-count"), these.len());
         draft.number(name, intervals(these));
     }
     draft
 }
 
+/// Compares an element's additions with whether the last read holds it.
+fn compare<'a>(
+    draft: &mut Draft,
+    found: &mut Found<'a>,
+    rows: &[Row<'a>],
+    read: &Row<'a>,
+    (element, add, present): (&'a Value, &Addition, bool),
+) {
+    let first = rows[add.first as usize].call;
+    if present {
+        found.ok.push(element);
+    }
+    if present && add.possible > 0 && read.call.end < first.start {
+        premature(draft, element, read.index(), first.index);
+    }
+    match rows.get(add.known as usize).map(|row| row.call) {
+        Some(known) if known.end < read.call.start => {
+            draft.evidence.opportunities += 1;
+            if !present {
+                found.lost.push(element);
+                lost(draft, element, known.index, read.index());
+            }
+        }
+        Some(_) => found.late += 1,
+        None if present && add.possible == 0 => {
+            found.revived.push(element);
+            revived(draft, element, first.index, read.index());
+        }
+        None if present => found.recovered.push(element),
+        None => {}
+    }
+}
+
 /// What reads showed of an element, seen from the latest read.
 #[derive(Clone, Copy)]
 struct Seen {
+    /// When its addition began.
+    begun: u32,
     /// How many of the latest reads in a row hold it.
     run: u32,
     /// The position of the latest read that holds it.
     latest: u32,
-    /// The position of the read that held it and completed first.
+    /// The position of the read that held it and completed first, and when that was.
     earliest: u32,
+    until: u32,
     /// The last read in which it was counted, and how often there.
     stamp: u32,
     times: u32,
     /// The most often that a read held it.
     most: u32,
+    /// The position of a read that held it and was over before its addition began.
+    early: u32,
 }
 
-const UNSEEN: Seen = Seen { run: 0, latest: NONE, earliest: NONE, stamp: NONE, times: 0, most: 0 };
+const UNSEEN: Seen = Seen {
+    begun: 0,
+    run: 0,
+    latest: NONE,
+    earliest: NONE,
+    until: u32::MAX,
+    stamp: NONE,
+    times: 0,
+    most: 0,
+    early: NONE,
+};
 
 /// What became of an element.
 #[derive(Clone, Copy, PartialEq)]
@@ -173,11 +221,12 @@ enum Fate {
 
 type Reads<'a> = [(Row<'a>, &'a [Value])];
 
-/// Counts each element of each read, the latest first; what nobody added comes back by itself.
-fn look<'a>(reads: &Reads<'a>, elements: &mut Elements<'a>, begun: &[u32]) -> Vec<Seen> {
-    let mut seen = vec![UNSEEN; elements.len()];
+/// Counts each element of each read, the latest first; what nobody added comes last.
+fn look<'a>(rows: &[Row<'a>], reads: &Reads<'a>, elements: &mut Elements<'a>, adds: &[Addition]) -> Vec<Seen> {
+    let begun = |add: &Addition| rows[add.first as usize].call.start;
+    let mut seen: Vec<Seen> = adds.iter().map(|add| Seen { begun: begun(add), ..UNSEEN }).collect();
     for (at, (row, items)) in reads.iter().enumerate() {
-        let at = at as u32;
+        let (at, end) = (at as u32, row.call.end);
         for item in *items {
             let id = elements.id(item) as usize;
             if id == seen.len() {
@@ -191,14 +240,13 @@ fn look<'a>(reads: &Reads<'a>, elements: &mut Elements<'a>, begun: &[u32]) -> Ve
             }
             (it.stamp, it.times, it.most) = (at, 1, it.most.max(1));
             it.run += u32::from(it.run == at);
-            if begun.get(id).is_some_and(|&start| row.call.end < start) {
+            if end < it.begun {
+                it.early = at;
                 continue;
             }
-            if it.latest == NONE {
-                it.latest = at;
-            }
-            if it.earliest == NONE || row.call.end < reads[it.earliest as usize].0.call.end {
-                it.earliest = at;
+            it.latest = it.latest.min(at);
+            if end < it.until {
+                (it.earliest, it.until) = (at, end);
             }
         }
     }
@@ -246,8 +294,7 @@ fn story<'a, 'r>(
         (Some(added), Some(shown)) => Some(if added.1 <= shown.1 { added } else { shown }),
         (one, other) => one.or(other),
     };
-    let begun = rows[add.first as usize].call.start;
-    let absent = read(seen.run).filter(|row| row.call.start > begun);
+    let absent = read(seen.run).filter(|row| row.call.start > seen.begun);
     let present = read(seen.latest);
     let missed = absent.filter(|row| known.is_some_and(|known| row.call.start > known.1));
     let fate = match (present, absent) {
@@ -265,8 +312,7 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
     let mut draft = Draft::of("elements that were read after they were known");
     let (mut elements, adds) = additions(rows, "add");
     let reads = reads(rows, |row| std::cmp::Reverse(row.call.start));
-    let begun: Vec<u32> = adds.iter().map(|add| rows[add.first as usize].call.start).collect();
-    let seen = look(&reads, &mut elements, &begun);
+    let seen = look(rows, &reads, &mut elements, &adds);
     let holding = |id: usize| reads.iter().find(|(_, items)| items.iter().any(|item| elements.find(item) == id as u32));
     let index = |id: usize| holding(id).map_or(0, |(row, _)| row.index());
 
@@ -278,22 +324,16 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
             revived(&mut draft, elements.values[id], first, read);
             back.push(elements.values[id]);
         }
+        if let Some((read, _)) = reads.get(seen[id].early as usize).filter(|_| add.possible > 0) {
+            premature(&mut draft, elements.values[id], read.index(), rows[add.first as usize].index());
+        }
         stories.push(story(rows, &reads, elements.values[id], add, &seen[id]));
     }
     for id in adds.len()..elements.len() {
         let read = if id == adds.len() { index(id) } else { 0 };
         unexpected(&mut draft, elements.values[id], read);
     }
-    let doubled: Vec<usize> = (0..elements.len()).filter(|&id| seen[id].most > 1).collect();
-    if let Some(&id) = doubled.first() {
-        let read = reads
-            .iter()
-            .find(|(_, items)| items.iter().filter(|item| elements.find(item) == id as u32).nth(1).is_some());
-        let read = read.map_or(0, |(row, _)| row.index());
-        let text =
-            format!("Element {} stands {} times in one read (operation {read}).", elements.values[id], seen[id].most);
-        draft.problems_of("duplicated", doubled.len() as u64, 1, || (text, vec![read]));
-    }
+    let doubled = duplicated(&mut draft, &reads, &elements, &seen);
     judge_stories(&mut draft, &stories, options);
     if draft.evidence.opportunities == 0 {
         let never = "no read began after an element was known to be there";
@@ -306,10 +346,21 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
     draft.number("unexpected-count", strangers.len());
     draft.number("unexpected", listed(strangers.iter().copied()));
     draft.number("duplicated-count", doubled.len());
-    let duplicated: Map<String, Json> =
-        doubled.iter().take(64).map(|&id| (elements.values[id].to_string(), seen[id].most.into())).collect();
-    draft.number("duplicated", duplicated);
+    let most = |&id: &usize| (elements.values[id].to_string(), seen[id].most.into());
+    draft.number("duplicated", doubled.iter().take(64).map(most).collect::<Map<String, Json>>());
     draft
+}
+
+/// The elements that stand more than once in some read.
+fn duplicated(draft: &mut Draft, reads: &Reads<'_>, elements: &Elements<'_>, seen: &[Seen]) -> Vec<usize> {
+    let doubled: Vec<usize> = (0..elements.len()).filter(|&id| seen[id].most > 1).collect();
+    if let Some(&id) = doubled.first() {
+        let times = |items: &[Value]| items.iter().filter(|item| elements.find(item) == id as u32).count();
+        let read = reads.iter().find(|(_, items)| times(items) > 1).map_or(0, |(row, _)| row.index());
+        let text = format!("Element {} stands more than once in one read (operation {read}).", elements.values[id]);
+        draft.problems_of("duplicated", doubled.len() as u64, 1, || (text, vec![read]));
+    }
+    doubled
 }
 
 fn judge_stories(draft: &mut Draft, stories: &[Story<'_, '_>], options: &Options) {
