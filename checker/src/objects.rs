@@ -22,7 +22,9 @@ mod levels;
 mod lifo;
 pub mod model;
 mod puts;
+mod saturate;
 pub mod search;
+mod sequential;
 mod shrink;
 mod zones;
 
@@ -179,8 +181,86 @@ fn judge(model: ModelName, all: &Calls, calls: &[Call], limits: Limits) -> (Judg
 }
 
 /// Whether all keys together are sequentially consistent: some order of all calls that keeps each process's own order.
+///
+/// Polynomial where everything is linearizable, for ids, and for logs and growing sets; else as far as `budget` reaches.
 pub fn sequential(model: ModelName, calls: &Calls, budget: &Budget) -> Decision {
-    searched_only(model, calls, budget)
+    let mut sum = Sum::default();
+    let limits = Limits::new(budget);
+    let all = calls.all();
+    let (judged, visited) = judge_order(model, calls, limits);
+    sum.add(all, judged, visited);
+    sum.decision(1)
+}
+
+fn judge_order(model: ModelName, calls: &Calls, limits: Limits) -> (Judged, u64) {
+    let all = calls.all();
+    let mut visited = 0;
+    // What is linearizable is sequential. A search for that is kept short.
+    let short = Limits { configurations: limits.configurations.min(200_000), ..limits };
+    let linearizable = (0..calls.key_count()).all(|key| {
+        let (judged, more) = judge(model, calls, calls.of(key), short);
+        visited += more;
+        matches!(judged, Judged::Holds)
+    });
+    if linearizable {
+        return (Judged::Holds, visited);
+    }
+    let places = match model {
+        ModelName::Log => leveled(calls, levels::log),
+        ModelName::Set => leveled(calls, levels::grown),
+        _ => None,
+    };
+    if let Some(judged) = places {
+        return (judged, visited);
+    }
+    let mut priority: Vec<u32> = all.iter().map(|call| call.end).collect();
+    if matches!(model, ModelName::Register | ModelName::CasRegister | ModelName::Map) {
+        match saturate::saturate(all) {
+            saturate::Saturated::Refuted(refutation) => return (Judged::Violated(refutation), visited),
+            saturate::Saturated::Order(order) => priority = order,
+            saturate::Saturated::Unfit => {}
+        }
+    }
+    let (judged, more) = match model {
+        ModelName::Register | ModelName::CasRegister | ModelName::Map => ordered(&model::Register, all, &priority, limits),
+        ModelName::MultiRegister => ordered(&model::MultiRegister::new(calls), all, &priority, limits),
+        ModelName::Set => ordered(&model::Set(calls), all, &priority, limits),
+        ModelName::Counter => ordered(&model::Counter, all, &priority, limits),
+        ModelName::Queue => ordered(&model::Queue, all, &priority, limits),
+        ModelName::Stack => ordered(&model::Stack, all, &priority, limits),
+        ModelName::Mutex => ordered(&model::Mutex, all, &priority, limits),
+        ModelName::Ids => ordered(&model::Ids, all, &priority, limits),
+        ModelName::Log => ordered(&model::Log(calls), all, &priority, limits),
+    };
+    (judged, visited + more)
+}
+
+/// Levels of all keys and processes' orders together.
+fn leveled(calls: &Calls, placed: impl Fn(&Calls, &[Call]) -> levels::Placed) -> Option<Judged> {
+    let mut places = Vec::with_capacity(calls.all().len());
+    for key in 0..calls.key_count() {
+        match placed(calls, calls.of(key))? {
+            Ok(levels) => places.extend(levels),
+            Err(mut refutation) => {
+                let first = places.len();
+                refutation.calls.iter_mut().for_each(|at| *at += first);
+                refutation.stuck += first;
+                return Some(Judged::Violated(refutation));
+            }
+        }
+    }
+    Some(sequential::circle(calls.all(), &places).map_or(Judged::Holds, Judged::Violated))
+}
+
+/// Searches an order, and makes it small if there is none.
+fn ordered<M: Model>(model: &M, calls: &[Call], priority: &[u32], limits: Limits) -> (Judged, u64) {
+    let (order, visited) = sequential::search(model, calls, priority, limits);
+    let judged = match order {
+        sequential::Order::Exists => Judged::Holds,
+        sequential::Order::Unknown { why, decided } => Judged::Unknown { why, decided },
+        sequential::Order::None { stuck } => Judged::Violated(shrink::shrink_order(model, calls, stuck, limits)),
+    };
+    (judged, visited)
 }
 
 /// The search alone, for every model: slower, and a measure for the deciders made for one kind of object.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gainsay_checker::Budget;
 use gainsay_checker::objects::brute::{self, Draw, Shape};
 use gainsay_checker::objects::calls::Calls;
-use gainsay_checker::objects::{Decision, ModelName, Verdict, linearizable, searched_only};
+use gainsay_checker::objects::{Decision, ModelName, Verdict, linearizable, searched_only, sequential};
 
 const BUDGET: Budget = Budget { time: Duration::from_secs(20), configurations: 5_000_000 };
 
@@ -43,6 +43,13 @@ fn agree(model: ModelName, calls: &Calls) -> bool {
     let expected = brute::linearizable(model, calls);
     let decided = linearizable(model, calls, &BUDGET, 1);
     assert_eq!(truth(&decided), Some(expected), "{model:?} {decided:?}\n{}", tell(calls));
+    if let Verdict::Violated(proof) = &decided.verdict {
+        assert!(proof.calls.contains(&proof.stuck) && !proof.text.is_empty(), "{proof:?}");
+    }
+    let ordered = brute::sequential(model, calls);
+    let decided = sequential(model, calls, &BUDGET);
+    assert_eq!(truth(&decided), Some(ordered), "sequential {model:?} {decided:?}\n{}", tell(calls));
+    assert!(ordered || !expected, "what is linearizable is sequential");
     if let Verdict::Violated(proof) = &decided.verdict {
         assert!(proof.calls.contains(&proof.stuck) && !proof.text.is_empty(), "{proof:?}");
     }

@@ -14,8 +14,8 @@
 //!
 //! Elements are numbered by the end of their push, so what is judged together is a range of numbers. Trees over the numbers
 //! know where a range falls apart and who can be at the bottom: O(n log n). Where nobody can, and for pops that found nothing, see the
-//! queue. An unknown pop may have taken what nobody else took; where the guess that the last such element in was the first out
-//! does not help, the search decides.
+//! queue. An unknown pop may have taken what nobody else took: one way is tried, and whether too much would be enough; between the
+//! two the search decides.
 
 use super::calls::{Call, Function};
 use super::puts::{FOREVER, NONE, Pair, Puts, calls_of, never_empty, pair_up};
@@ -41,22 +41,50 @@ pub(super) fn decide(calls: &[Call]) -> Option<Judged> {
     refute(calls, &most).map(Judged::Violated)
 }
 
-/// Unknown pops took the last element in that nobody else took.
+/// One way in which unknown pops may have taken what nobody else took: those first that stood on something that is out.
+///
+/// An element pushed after another one was in must be out, if it was in before the pop of that began, when that pop has ended;
+/// the first such end is its limit. The earlier an unknown pop began, the less it hinders.
 fn guess(puts: &Puts) -> Puts {
     let mut guessed = Puts { pairs: puts.pairs.clone(), empties: puts.empties.clone(), perhaps: Vec::new() };
-    let mut loose: Vec<usize> = (0..puts.pairs.len()).filter(|&number| puts.pairs[number].calls.1 == NONE).collect();
-    loose.sort_unstable_by_key(|&number| puts.pairs[number].put.1);
-    let (mut stack, mut next) = (Vec::new(), 0);
-    for &start in &puts.perhaps {
-        while next < loose.len() && puts.pairs[loose[next]].put.1 < start {
-            stack.push(loose[next]);
-            next += 1;
-        }
-        if let Some(number) = stack.pop() {
-            guessed.pairs[number].taken.0 = start;
-        }
+    let mut loose = limits(puts);
+    loose.sort_unstable();
+    for (&(_, number), &start) in loose.iter().zip(&puts.perhaps) {
+        guessed.pairs[number].taken.0 = start;
     }
     guessed
+}
+
+/// Elements that nobody took, each with its limit.
+fn limits(puts: &Puts) -> Vec<(u32, usize)> {
+    let pairs = &puts.pairs;
+    let mut below: Vec<u32> =
+        (0..pairs.len() as u32).filter(|&number| pairs[number as usize].calls.1 != NONE).collect();
+    // The least end of a pop among those that began after some rank: a Fenwick tree over their starts, the last first.
+    let mut starts: Vec<u32> = below.iter().map(|&number| pairs[number as usize].taken.0).collect();
+    starts.sort_unstable();
+    below.sort_unstable_by_key(|&number| pairs[number as usize].put.1);
+    let mut least = vec![FOREVER; starts.len() + 1];
+    let (mut next, mut found) = (0, Vec::new());
+    for (number, pair) in pairs.iter().enumerate().filter(|(_, pair)| pair.calls.1 == NONE) {
+        while next < below.len() && pairs[below[next] as usize].put.1 < pair.put.0 {
+            let under = &pairs[below[next] as usize];
+            let mut at = starts.len() - starts.partition_point(|&start| start < under.taken.0);
+            while at < least.len() {
+                least[at] = least[at].min(under.taken.1);
+                at += at & at.wrapping_neg();
+            }
+            next += 1;
+        }
+        let mut at = starts.len() - starts.partition_point(|&start| start < pair.put.1);
+        let mut limit = FOREVER;
+        while at > 0 {
+            limit = limit.min(least[at]);
+            at -= at & at.wrapping_neg();
+        }
+        found.push((limit, number));
+    }
+    found
 }
 
 fn refute(calls: &[Call], puts: &Puts) -> Option<Refutation> {

@@ -80,6 +80,11 @@ pub trait Model: Sync {
         vec![last; calls.len()]
     }
 
+    /// The value, where the object is a register.
+    fn register(&self, _state: &Self::State) -> Option<u32> {
+        None
+    }
+
     /// Bytes on the heap for a state, about.
     fn weight(&self, _state: &Self::State) -> usize {
         0
@@ -125,6 +130,10 @@ impl Model for Register {
 
     fn blind(&self, call: &Call) -> bool {
         call.f == Function::Write
+    }
+
+    fn register(&self, &state: &u32) -> Option<u32> {
+        Some(state)
     }
 
     fn needed_until(&self, calls: &[Call]) -> Vec<u32> {

@@ -83,14 +83,62 @@ impl Limits {
     }
 }
 
+/// How a search goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Every configuration: what it finds is so.
+    Full,
+    /// Every effect of unknown outcome as often as wanted once it was called: more than can be, so a violation is one.
+    Endless,
+    /// No more than so many configurations after each return: less than can be, so an order found is one.
+    Narrow(usize),
+}
+
+/// Configurations visited before anything but the full search is tried.
+const FIRST: u64 = 300_000;
+
 /// Decides `calls`, sorted by start, and says how many configurations were visited.
+///
+/// First in full, but not for long; then from both sides, with too much allowed and with too little; then in full as far as the
+/// limits reach.
 pub fn decide<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (Found, u64) {
     let open = most_open(calls);
+    let certain = calls.iter().all(Call::ok);
+    let mut visited = 0;
+    let shares = [
+        (Manner::Full, FIRST),
+        (Manner::Endless, limits.configurations / 8),
+        (Manner::Narrow(24), limits.configurations / 8),
+        (Manner::Narrow(400), limits.configurations / 4),
+        (Manner::Full, u64::MAX),
+    ];
+    for (turn, (manner, share)) in shares.into_iter().enumerate() {
+        if manner == Manner::Endless && certain {
+            continue;
+        }
+        let left = limits.configurations.saturating_sub(visited);
+        let limits = Limits { configurations: share.min(left), ..limits };
+        let (found, more) = search(model, calls, limits, manner, open);
+        visited += more;
+        let final_answer = match (&found, manner) {
+            (Found::Unknown { .. }, _) => turn + 1 == shares.len() || left <= more || Instant::now() > limits.until,
+            (_, Manner::Full) => true,
+            (Found::Stuck { .. }, Manner::Endless) | (Found::Holds, Manner::Narrow(_)) => true,
+            _ => false,
+        };
+        if final_answer {
+            return (found, visited);
+        }
+    }
+    (Found::Unknown { why: Why::Configurations, decided: 0 }, visited)
+}
+
+fn search<M: Model>(model: &M, calls: &[Call], limits: Limits, manner: Manner, open: usize) -> (Found, u64) {
     match open {
-        0..=64 => Search::<M, 1>::new(model, calls, limits).run(),
-        65..=256 => Search::<M, 4>::new(model, calls, limits).run(),
-        257..=1024 => Search::<M, 16>::new(model, calls, limits).run(),
-        1025..=4096 => Search::<M, 64>::new(model, calls, limits).run(),
+        0..=64 => Search::<M, 1>::new(model, calls, limits, manner).run(),
+        65..=256 => Search::<M, 4>::new(model, calls, limits, manner).run(),
+        257..=1024 => Search::<M, 16>::new(model, calls, limits, manner).run(),
+        1025..=4096 => Search::<M, 64>::new(model, calls, limits, manner).run(),
         _ => (Found::Unknown { why: Why::Open, decided: 0 }, 0),
     }
 }
@@ -148,6 +196,7 @@ struct Search<'a, M: Model, const W: usize> {
     model: &'a M,
     calls: &'a [Call],
     limits: Limits,
+    manner: Manner,
     visited: u64,
     /// By class and end, so that of equal ones the first unused is the one to try.
     open: Vec<Open>,
@@ -251,11 +300,12 @@ fn covers<S, const W: usize>(
 }
 
 impl<'a, M: Model, const W: usize> Search<'a, M, W> {
-    fn new(model: &'a M, calls: &'a [Call], limits: Limits) -> Self {
+    fn new(model: &'a M, calls: &'a [Call], limits: Limits, manner: Manner) -> Self {
         Search {
             model,
             calls,
             limits,
+            manner,
             visited: 0,
             open: Vec::new(),
             observers: Vec::new(),
@@ -406,12 +456,54 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
         }
         let mut at = 0;
         while at < work.all.len() {
+            if let Manner::Narrow(width) = self.manner
+                && (at > 64 * width || out.all.len() > 8 * width)
+            {
+                break;
+            }
             if work.alive[at] {
                 self.expand(open, at, work, out)?;
             }
             at += 1;
         }
+        if let Manner::Narrow(width) = self.manner {
+            self.narrow(out, work, width);
+        }
         Ok(())
+    }
+
+    /// Keeps those configurations that promise most: few unknown calls used, most observers satisfied.
+    fn narrow(&self, out: &mut Pool<M::State, W>, spare: &mut Pool<M::State, W>, width: usize) {
+        if out.alive.iter().filter(|&&alive| alive).count() <= width / 4 {
+            return;
+        }
+        let mut ranked: Vec<(u32, u32, usize)> = Vec::with_capacity(out.all.len());
+        for (at, configuration) in out.all.iter().enumerate().filter(|(at, _)| out.alive[*at]) {
+            let late = configuration.late.iter().map(|&(_, times)| times).sum();
+            let mut owed = 0;
+            for word in 0..W {
+                let seen = self.observing[word];
+                owed += (seen & !configuration.used[word]).count_ones();
+                owed += (!seen & configuration.used[word]).count_ones();
+            }
+            ranked.push((late, owed, at));
+        }
+        ranked.sort_unstable();
+        spare.clear();
+        // As many of each state, so that none is crowded out.
+        let mut of_state: FastMap<&M::State, usize> = FastMap::default();
+        let mut kept = 0;
+        for &(_, _, at) in &ranked {
+            let same = of_state.entry(&out.all[at].state).or_default();
+            *same += 1;
+            if *same > width / 4 || kept >= 4 * width {
+                continue;
+            }
+            kept += 1;
+            let weight = self.model.weight(&out.all[at].state);
+            spare.add(out.all[at].clone(), &self.observing, &self.blind, weight);
+        }
+        std::mem::swap(out, spare);
     }
 
     fn keep(&self, mut configuration: Configuration<M::State, W>, open: Open, out: &mut Pool<M::State, W>) {
@@ -448,13 +540,15 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
             let perhaps = self.perhaps[index];
             let before = &work.all[at];
             let place = before.late.binary_search_by_key(&perhaps.effect, |&(effect, _)| effect);
-            if place.is_ok_and(|place| before.late[place].1 >= perhaps.times) {
+            let endless = self.manner == Manner::Endless;
+            if !endless && place.is_ok_and(|place| before.late[place].1 >= perhaps.times) {
                 continue;
             }
             let call = &self.calls[perhaps.call as usize];
             let Some(state) = self.model.step(&before.state, call) else { continue };
             let mut after = Configuration { state, used: before.used, free: before.free, late: before.late.clone() };
             match place {
+                _ if endless => {}
                 Ok(place) => after.late[place].1 += 1,
                 Err(place) => after.late.insert(place, (perhaps.effect, 1)),
             }

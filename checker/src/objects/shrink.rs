@@ -11,6 +11,7 @@ use super::Refutation;
 use super::calls::{Call, NEVER, Outcome};
 use super::model::Model;
 use super::search::{Found, Limits, decide};
+use super::sequential;
 
 /// How many configurations all attempts may visit together, and how long they may take.
 const VISITS: u64 = 400_000;
@@ -25,8 +26,13 @@ pub(super) fn shrink<M: Model>(
     limits: Limits,
 ) -> Refutation {
     let end = calls[stuck].end;
+    let decided = |calls: &[Call], limits: Limits| {
+        let (found, visited) = decide(model, calls, limits);
+        (matches!(found, Found::Stuck { .. }), visited)
+    };
     let mut attempt = Attempt {
         model,
+        decided,
         calls: calls.iter().take_while(|call| call.start < end).copied().collect(),
         visits: VISITS,
         limits: Limits { until: limits.until.min(Instant::now() + TIME), ..limits },
@@ -44,14 +50,43 @@ pub(super) fn shrink<M: Model>(
     Refutation { calls: few, stuck, states, text }
 }
 
-struct Attempt<'a, M> {
+/// The calls of a small violation of sequential consistency.
+pub(super) fn shrink_order<M: Model>(model: &M, calls: &[Call], stuck: usize, limits: Limits) -> Refutation {
+    let decided = |calls: &[Call], limits: Limits| {
+        let priority: Vec<u32> = calls.iter().map(|call| call.end).collect();
+        let (order, visited) = sequential::search(model, calls, &priority, limits);
+        (matches!(order, sequential::Order::None { .. }), visited)
+    };
+    let mut attempt = Attempt {
+        model,
+        decided,
+        calls: calls.to_vec(),
+        visits: VISITS,
+        limits: Limits { until: limits.until.min(Instant::now() + TIME), ..limits },
+    };
+    let mut kept: Vec<bool> = attempt.calls.iter().map(|call| call.ok()).collect();
+    if attempt.violated(&kept) {
+        attempt.reduce(&mut kept, stuck);
+    }
+    let few: Vec<usize> = (0..kept.len()).filter(|&at| kept[at]).collect();
+    let text = format!(
+        "no order of these {} calls keeps each process's own order and gives call {} what it saw, wherever the calls left out took effect",
+        few.len(),
+        calls[stuck].source
+    );
+    Refutation { calls: few, stuck, states: Vec::new(), text }
+}
+
+struct Attempt<'a, M, F> {
     model: &'a M,
+    /// Whether calls are violated, and how many configurations it took to know.
+    decided: F,
     calls: Vec<Call>,
     visits: u64,
     limits: Limits,
 }
 
-impl<M: Model> Attempt<'_, M> {
+impl<M: Model, F: Fn(&[Call], Limits) -> (bool, u64)> Attempt<'_, M, F> {
     /// Whether the kept calls are violated by themselves; false also if that costs too much to know.
     fn violated(&mut self, kept: &[bool]) -> bool {
         let mut calls = Vec::with_capacity(self.calls.len());
@@ -65,9 +100,9 @@ impl<M: Model> Attempt<'_, M> {
         }
         calls.sort_by_key(|call| call.start);
         let each = self.visits.min(VISITS / 8);
-        let (found, visited) = decide(self.model, &calls, Limits { configurations: each, ..self.limits });
+        let (violated, visited) = (self.decided)(&calls, Limits { configurations: each, ..self.limits });
         self.visits = self.visits.saturating_sub(visited + calls.len() as u64);
-        matches!(found, Found::Stuck { .. })
+        violated
     }
 
     fn reduce(&mut self, kept: &mut [bool], stuck: usize) {
