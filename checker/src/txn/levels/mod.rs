@@ -21,6 +21,7 @@ mod greedy;
 mod lanes;
 mod precedence;
 mod proof;
+mod reach;
 mod residue;
 mod saturate;
 mod strong;
@@ -32,6 +33,8 @@ pub use proof::{Fault, INITIAL, Link, Proof, Why};
 use crate::evidence::Budget;
 use crate::txn::transactions::Transactions;
 use facts::Facts;
+#[doc(hidden)]
+pub use strong::Ways;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +83,12 @@ pub enum Decision {
 /// Cost: O(n^1.5) for the first two levels, O(n · processes) for causal. The others are NP-complete for registers (Biswas & Enea): they are bounded by
 /// `budget`.
 pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget) -> Decision {
+    decide_by(level, within, txns, budget, Ways { greedy: true, matrix: true })
+}
+
+/// The same by fewer ways, for tests.
+#[doc(hidden)]
+pub fn decide_by(level: Level, within: Within, txns: &Transactions, budget: &Budget, ways: Ways) -> Decision {
     let facts = match Facts::of(txns) {
         Ok(facts) => facts,
         Err(proof) => return Decision::Violated(proof),
@@ -89,7 +98,7 @@ pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget
         Level::ReadAtomic => weak::read_atomic(&facts, within),
         Level::Causal => causal::causal(&facts, within),
         Level::Prefix | Level::SnapshotIsolation | Level::Serializable => {
-            return or_doubled(strong::strong(&facts, level, within, budget), &facts);
+            return or_doubled(strong::strong(&facts, level, within, budget, ways), &facts);
         }
     };
     or_doubled(proof.map_or(Decision::Holds, Decision::Violated), &facts)

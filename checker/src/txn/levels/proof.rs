@@ -90,6 +90,13 @@ pub enum Why {
         /// The key.
         key: u32,
     },
+    /// It is seen by `by`, which reads `key` from a chain of updates, each of the one before, that begins with the other.
+    SeenUpdated {
+        /// The transaction that sees it.
+        by: u32,
+        /// The key.
+        key: u32,
+    },
     /// It read `key` from `source`, and the other writes `key` after `source`.
     Overwritten {
         /// The transaction from which it read, or [`INITIAL`].

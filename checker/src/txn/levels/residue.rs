@@ -11,7 +11,7 @@ use crate::graph::{Arrow, Graph};
 use crate::intern::FastMap;
 use crate::txn::levels::Level;
 use crate::txn::levels::events::{Block, Events};
-use crate::txn::levels::saturate::Reach;
+use crate::txn::levels::reach::Reach;
 
 /// What came of the search.
 pub(crate) enum Search {

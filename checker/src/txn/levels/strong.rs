@@ -15,29 +15,44 @@ use crate::txn::levels::residue::{Search, search};
 use crate::txn::levels::saturate::{Saturated, saturate};
 use crate::txn::levels::{Decision, Level, Within};
 
-pub(crate) fn strong(facts: &Facts, level: Level, within: Within, budget: &Budget) -> Decision {
+/// Which ways are taken; all, but for tests of those that a small history would not need.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Ways {
+    /// Whether an order is tried greedily.
+    pub greedy: bool,
+    /// Whether few events are kept in a matrix.
+    pub matrix: bool,
+}
+
+pub(crate) fn strong(facts: &Facts, level: Level, within: Within, budget: &Budget, ways: Ways) -> Decision {
     let deadline = Instant::now() + budget.time;
     let mut events = match Events::of(facts, level, within) {
         Ok(events) => events,
         Err(proof) => return Decision::Violated(proof),
     };
+    if !ways.matrix {
+        events.few = 0;
+    }
     let successors = events.successors();
     let order = successors.order();
     if order.len() < successors.nodes() {
         return Decision::Violated(events.circle());
     }
-    if events.blocks.is_empty() || schedule(&events, &successors) {
+    if events.blocks.is_empty() || ways.greedy && schedule(&events, &successors) {
         return Decision::Holds;
     }
     drop((successors, order));
     match saturate(&mut events, deadline) {
         Saturated::Circle => return Decision::Violated(events.circle()),
-        Saturated::OutOfTime => {
-            return Decision::Unknown { why: "what must be could not be worked out in time".into() };
+        Saturated::GaveUp => {
+            return Decision::Unknown {
+                why: "what must be could not be worked out with the time and memory allowed".into(),
+            };
         }
         Saturated::Done => {}
     }
-    if schedule(&events, &events.successors()) {
+    if ways.greedy && schedule(&events, &events.successors()) {
         return Decision::Holds;
     }
     match search(&events, deadline, budget.configurations) {
