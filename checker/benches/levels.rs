@@ -22,13 +22,13 @@ const LEVELS: [(&str, Level); 6] = [
     ("serializable", Level::Serializable),
 ];
 
-/// A history as plume writes it. Of `crashes`, each ends a session and begins another. Of a million reads, `stale` return the value before the
-/// last. `grouped` writes the sessions one after the other, so that nothing tells when they ran.
+/// A history as plume writes it. Of `crashes`, each ends a session and begins another. Of a million reads, `stale` return what the last writer
+/// found. `grouped` writes the sessions one after the other, so that nothing tells when they ran.
 fn history(txns: usize, sessions: usize, crashes: usize, stale: usize, grouped: bool) -> String {
     let mut dice = ChaCha8Rng::seed_from_u64(1);
     let mut text = String::with_capacity(txns * 45);
-    // Name, value and writes of each key in use.
-    let mut keys: Vec<(usize, usize)> = (0..10).map(|key| (key, 0)).collect();
+    // Name and value of each key in use, and what its last writer found, and who that is.
+    let mut keys: Vec<(usize, usize, usize, usize)> = (0..10).map(|key| (key, 0, 0, txns)).collect();
     let mut names = keys.len();
     let mut session: Vec<usize> = (0..sessions).collect();
     let mut crashed = 0;
@@ -43,20 +43,23 @@ fn history(txns: usize, sessions: usize, crashes: usize, stale: usize, grouped: 
         let mut met: Vec<usize> = Vec::new();
         for _ in 0..dice.random_range(1..=4) {
             let at = dice.random_range(0..keys.len());
-            let (key, value) = &mut keys[at];
+            let (key, value, before, writer) = &mut keys[at];
             let name = *key;
             if dice.random_bool(0.5) {
+                if *writer != txn {
+                    (*before, *writer) = (*value, txn);
+                }
                 *value += 1;
                 writeln!(text, "w({key},{value},{by},{txn})").expect("memory takes it");
                 if *value == 32 {
-                    (*key, *value) = (names, 0);
+                    (*key, *value, *before, *writer) = (names, 0, 0, txns);
                     names += 1;
                 }
             } else {
                 let back = usize::from(
                     stale > 0 && *value > 0 && !met.contains(key) && dice.random_range(0..1_000_000) < stale,
                 );
-                writeln!(text, "r({key},{},{by},{txn})", *value - back).expect("memory takes it");
+                writeln!(text, "r({key},{},{by},{txn})", if lags { *before } else { *value }).expect("memory takes it");
             }
             met.push(name);
         }
