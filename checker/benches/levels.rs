@@ -56,9 +56,7 @@ fn history(txns: usize, sessions: usize, crashes: usize, stale: usize, grouped: 
                     names += 1;
                 }
             } else {
-                let back = usize::from(
-                    stale > 0 && *value > 0 && !met.contains(key) && dice.random_range(0..1_000_000) < stale,
-                );
+                let lags = stale > 0 && !met.contains(key) && dice.random_range(0..1_000_000) < stale;
                 writeln!(text, "r({key},{},{by},{txn})", if lags { *before } else { *value }).expect("memory takes it");
             }
             met.push(name);
