@@ -145,10 +145,12 @@ impl<'a> Events<'a> {
 
     /// What comes between two blocks of a key if the first is before the second.
     pub(crate) fn between(&self, first: Block, second: Block, mut visit: impl FnMut(u32, u32)) {
-        if first.last != second.head {
+        let isolated = self.level == Level::SnapshotIsolation;
+        // Without readers, that one commits before the other begins says all.
+        if first.last != second.head && !(isolated && first.last == first.tail) {
             visit(first.last, second.head);
         }
-        if self.level == Level::SnapshotIsolation && first.tail != second.begin {
+        if isolated && first.tail != second.begin {
             visit(first.tail, second.begin);
         }
     }
@@ -166,7 +168,14 @@ impl<'a> Events<'a> {
                 }
                 let block = versions.block(self, writer, key).expect("a version has a commit");
                 if let Some(initial) = initial {
-                    let why = Why::Overwritten { source: INITIAL, key };
+                    // Readers of the initial state, or of the last in a chain of updates of it.
+                    let updated = initial.tail != NOBODY;
+                    let source = if updated { self.txn[initial.tail as usize] } else { INITIAL };
+                    let why = match initial.last == initial.tail {
+                        // The update itself read the initial state, or another update did.
+                        true => Why::Updates { first: INITIAL, key },
+                        false => Why::Overwritten { source, key },
+                    };
                     self.edge(initial.last, block.head, why);
                     if self.level == Level::SnapshotIsolation && initial.tail != NOBODY {
                         self.edge(initial.tail, block.begin, Why::Conflict { key });
@@ -272,11 +281,12 @@ impl<'a> Events<'a> {
     /// looked up when it is asked for.
     pub(crate) fn follows(&self, first: Block, second: Block, edge: (u32, u32)) -> Why {
         let key = first.key;
-        if edge != (first.last, second.head) {
+        if self.level == Level::SnapshotIsolation && edge == (first.tail, second.begin) {
             return Why::Conflict { key };
         }
         match first.last == first.tail {
-            true => Why::Seen { by: NOBODY, key },
+            true if first.head == first.tail => Why::Seen { by: NOBODY, key },
+            true => Why::Updates { first: self.txn[first.head as usize], key },
             false => Why::Overwritten { source: self.txn[first.tail as usize], key },
         }
     }

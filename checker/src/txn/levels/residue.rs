@@ -214,7 +214,7 @@ impl Residue {
                 return Some(true);
             }
             *steps = steps.checked_sub(1)?;
-            if *steps % 64 == 0 && Instant::now() > deadline {
+            if steps.is_multiple_of(64) && Instant::now() > deadline {
                 return None;
             }
             let order = Order::Forwards;
