@@ -74,8 +74,9 @@ fn compare(txns: &Transactions, what: &dyn std::fmt::Debug, counts: &mut [[u64; 
             counts[at][usize::from(truth)] += 1;
             let strong = at > 2;
             // What a large history takes is tried on small ones too: clocks instead of a matrix, and conclusions instead of luck.
-            let ways = [(true, true), (false, false), (false, true)].map(|(greedy, matrix)| Ways { greedy, matrix });
-            for ways in &ways[..if strong { 3 } else { 1 }] {
+            let ways = [(true, true, true), (false, false, true), (false, false, false), (false, true, false)]
+                .map(|(greedy, matrix, windows)| Ways { greedy, matrix, windows });
+            for ways in &ways[..if strong { 4 } else { 1 }] {
                 let decision = decide_by(level, within, txns, &Budget::default(), *ways);
                 let agrees = match &decision {
                     Decision::Holds => truth,

@@ -10,6 +10,7 @@
 //! weak       read committed and read atomic: what each read demands, then one look for circles
 //! causal     the same, where clocks tell what is seen
 //! events     serializable, snapshot isolation, prefix as one question over reads and writes in time
+//! windows    what those demand within stretches of the history
 //! saturate   what those demand in any case
 //! search     and the rest, tried
 //! ```
@@ -27,6 +28,7 @@ mod saturate;
 mod strong;
 mod sweep;
 mod weak;
+mod windows;
 
 pub use proof::{Fault, INITIAL, Link, Proof, Why};
 
@@ -83,7 +85,7 @@ pub enum Decision {
 /// Cost: O(n^1.5) for the first two levels, O(n · processes) for causal. The others are NP-complete for registers (Biswas & Enea): they are bounded by
 /// `budget`.
 pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget) -> Decision {
-    decide_by(level, within, txns, budget, Ways { greedy: true, matrix: true })
+    decide_by(level, within, txns, budget, Ways { greedy: true, matrix: true, windows: true })
 }
 
 /// The same by fewer ways, for tests.

@@ -2,8 +2,9 @@
 //!
 //! 1. What must be in any case runs in a circle: violated.
 //! 2. An order is tried out greedily, in the order of completion: most histories of a store that keeps its word end here.
-//! 3. What follows is added until nothing does ([`saturate`](super::saturate)): a circle is a violation; otherwise greedily again.
-//! 4. What is left to choose falls into components; each is searched ([`residue`](super::residue)).
+//! 3. Both once more with what follows within stretches of a large history ([`windows`]).
+//! 4. What follows is added until nothing does ([`saturate`](super::saturate)): a circle is a violation; otherwise greedily again.
+//! 5. What is left to choose falls into components; each is searched ([`residue`](super::residue)).
 
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::txn::levels::facts::Facts;
 use crate::txn::levels::greedy::schedule;
 use crate::txn::levels::residue::{Search, search};
 use crate::txn::levels::saturate::{Saturated, saturate};
-use crate::txn::levels::{Decision, Level, Within};
+use crate::txn::levels::{Decision, Level, Within, windows};
 
 /// Which ways are taken; all, but for tests of those that a small history would not need.
 #[doc(hidden)]
@@ -23,6 +24,8 @@ pub struct Ways {
     pub greedy: bool,
     /// Whether few events are kept in a matrix.
     pub matrix: bool,
+    /// Whether stretches of a large history are looked at first.
+    pub windows: bool,
 }
 
 pub(crate) fn strong(facts: &Facts, level: Level, within: Within, budget: &Budget, ways: Ways) -> Decision {
@@ -43,6 +46,17 @@ pub(crate) fn strong(facts: &Facts, level: Level, within: Within, budget: &Budge
         return Decision::Holds;
     }
     drop((successors, order));
+    // Few events are saturated in full as quickly.
+    if ways.windows && events.nodes as usize > events.few {
+        windows::saturate(&mut events, deadline);
+        let successors = events.successors();
+        if successors.order().len() < successors.nodes() {
+            return Decision::Violated(events.circle());
+        }
+        if ways.greedy && schedule(&events, &successors) {
+            return Decision::Holds;
+        }
+    }
     match saturate(&mut events, deadline) {
         Saturated::Circle => return Decision::Violated(events.circle()),
         Saturated::GaveUp => {
