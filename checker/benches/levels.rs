@@ -22,42 +22,52 @@ const LEVELS: [(&str, Level); 6] = [
     ("serializable", Level::Serializable),
 ];
 
-/// A history as plume writes it. Of `crashes`, each ends a session and begins another.
-fn history(txns: usize, sessions: usize, crashes: usize) -> String {
+/// A history as plume writes it. Of `crashes`, each ends a session and begins another. Of a million reads, `stale` return what the last writer
+/// found. `grouped` writes the sessions one after the other, so that nothing tells when they ran.
+fn history(txns: usize, sessions: usize, crashes: usize, stale: usize, grouped: bool) -> String {
     let mut dice = ChaCha8Rng::seed_from_u64(1);
     let mut text = String::with_capacity(txns * 45);
-    // Name, value and writes of each key in use.
-    let mut keys: Vec<(usize, usize)> = (0..10).map(|key| (key, 0)).collect();
+    // Name and value of each key in use, and what its last writer found, and who that is.
+    let mut keys: Vec<(usize, usize, usize, usize)> = (0..10).map(|key| (key, 0, 0, txns)).collect();
     let mut names = keys.len();
     let mut session: Vec<usize> = (0..sessions).collect();
     let mut crashed = 0;
+    let mut texts = vec![String::new(); if grouped { sessions + crashes + 2 } else { 1 }];
     for txn in 0..txns {
         if crashes > 0 && txn % (txns / crashes).max(1) == 0 {
             session[dice.random_range(0..sessions)] = sessions + crashed;
             crashed += 1;
         }
         let by = session[dice.random_range(0..sessions)];
+        let text = if grouped { &mut texts[by] } else { &mut text };
+        let mut met: Vec<usize> = Vec::new();
         for _ in 0..dice.random_range(1..=4) {
             let at = dice.random_range(0..keys.len());
-            let (key, value) = &mut keys[at];
+            let (key, value, before, writer) = &mut keys[at];
+            let name = *key;
             if dice.random_bool(0.5) {
+                if *writer != txn {
+                    (*before, *writer) = (*value, txn);
+                }
                 *value += 1;
                 writeln!(text, "w({key},{value},{by},{txn})").expect("memory takes it");
                 if *value == 32 {
-                    (*key, *value) = (names, 0);
+                    (*key, *value, *before, *writer) = (names, 0, 0, txns);
                     names += 1;
                 }
             } else {
-                writeln!(text, "r({key},{value},{by},{txn})").expect("memory takes it");
+                let lags = stale > 0 && !met.contains(key) && dice.random_range(0..1_000_000) < stale;
+                writeln!(text, "r({key},{},{by},{txn})", if lags { *before } else { *value }).expect("memory takes it");
             }
+            met.push(name);
         }
     }
-    text
+    if grouped { texts.concat() } else { text }
 }
 
 fn levels(c: &mut Criterion) {
     for txns in [1_000, 10_000, 100_000, 1_000_000] {
-        let text = history(txns, 10, 0);
+        let text = history(txns, 10, 0, 0, false);
         let mut group = c.benchmark_group(format!("{txns} transactions"));
         group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(2));
         group.throughput(Throughput::Elements(txns as u64));
@@ -72,7 +82,7 @@ fn levels(c: &mut Criterion) {
     }
 }
 
-/// `level:within:transactions[:sessions:crashes]` or `…:file`.
+/// `level:within:transactions[:sessions[:crashes[:stale[:grouped]]]]`, or `level:within:file`.
 fn measure(what: &str) {
     let parts: Vec<&str> = what.split(':').collect();
     let level = LEVELS.iter().find(|(name, _)| *name == parts[0]).expect("a level").1;
@@ -82,8 +92,9 @@ fn measure(what: &str) {
         _ => Within::RealTime,
     };
     let number = |at: usize, otherwise| parts.get(at).map_or(otherwise, |it| it.parse().expect("a number"));
-    let text =
-        std::fs::read(parts[2]).unwrap_or_else(|_| history(number(2, 0), number(3, 10), number(4, 0)).into_bytes());
+    let text = std::fs::read(parts[2]).unwrap_or_else(|_| {
+        history(number(2, 0), number(3, 10), number(4, 0), number(5, 0), parts.len() > 6).into_bytes()
+    });
     let before = cpu();
     let (begun, was) = (Instant::now(), memory("VmRSS"));
     let txns = plume::read(&text).expect("it is plume");

@@ -33,7 +33,7 @@ pub struct Sketched {
 pub fn transactions(shape: Shape, sketch: &[Sketched]) -> Transactions {
     let mut sorted: Vec<&Sketched> = sketch.iter().collect();
     sorted.sort_by_key(|txn| txn.start);
-    let keys = 1 + sorted.iter().flat_map(|txn| &txn.moves).map(|it| key(it)).max().unwrap_or(0);
+    let keys = 1 + sorted.iter().flat_map(|txn| &txn.moves).map(key).max().unwrap_or(0);
     let mut txns = Transactions::none(shape);
     txns.keys = (0..keys).map(|key| Name::Int(i64::from(key))).collect();
     let longest: Vec<Vec<u32>> = (0..keys).map(|key| longest(shape, &sorted, key)).collect();

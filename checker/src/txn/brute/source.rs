@@ -100,7 +100,7 @@ fn chosen(choose: &mut Odometer, shape: Shape, size: Size) -> Option<Vec<Sketche
     let spoilt = choose.choose(2 * history.len() as u32 + 1);
     if spoilt > 0 {
         let txn = &mut history[(spoilt as usize - 1) / 2];
-        txn.outcome = if spoilt % 2 == 0 { Outcome::Fail } else { Outcome::Info };
+        txn.outcome = if spoilt.is_multiple_of(2) { Outcome::Fail } else { Outcome::Info };
         // One that wrote nothing cannot matter.
         txn.moves.iter().any(|it| matches!(it, Move::Write(..))).then_some(())?;
     }
@@ -259,7 +259,7 @@ impl Store {
 
     fn value(&self, key: u32, visible: u32, own: &[Move]) -> Vec<u32> {
         let written = |moves: &[Move]| -> Vec<u32> {
-            moves.iter().filter_map(|it| matches!(it, Move::Write(k, _) if *k == key).then(|| value_of(it))).collect()
+            moves.iter().filter(|it| matches!(it, Move::Write(k, _) if *k == key)).map(value_of).collect()
         };
         let last = (0..self.committed.len())
             .rfind(|&t| visible >> t & 1 == 1 && !written(&self.committed[t].moves).is_empty());

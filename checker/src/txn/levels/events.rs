@@ -48,6 +48,14 @@ pub(crate) struct Events<'a> {
     pub(crate) txn: Vec<u32>,
     /// Events and virtual nodes.
     pub(crate) nodes: u32,
+    /// Virtual nodes below this number are completions in real time, those above stand for readers.
+    pub(crate) completions_end: u32,
+    /// Whether what a process does is in order.
+    pub(crate) sessions: bool,
+    /// How many processes there are.
+    pub(crate) processes: usize,
+    /// Up to so many nodes, who reaches whom is kept as a matrix.
+    pub(crate) few: usize,
     pub(crate) edges: Vec<Edge>,
     /// Key by key; those of one key must be ordered.
     pub(crate) blocks: Vec<Block>,
@@ -65,6 +73,10 @@ impl<'a> Events<'a> {
             commit: Vec::new(),
             txn: Vec::new(),
             nodes: 0,
+            completions_end: 0,
+            sessions: within != Within::Nothing,
+            processes: 0,
+            few: 8_000,
             edges: Vec::new(),
             blocks: Vec::new(),
             key_first: Vec::new(),
@@ -114,6 +126,8 @@ impl<'a> Events<'a> {
         let n = self.facts.txns.len() as u32;
         let first = self.nodes;
         self.nodes += precedence.nodes() as u32 - n;
+        self.completions_end = self.nodes;
+        self.processes = precedence.processes();
         precedence.each_asked(&mut |from, to| {
             let why =
                 if from.max(to) < n { precedence.asked(from, to).unwrap_or(Why::RealTime) } else { Why::RealTime };
@@ -131,10 +145,12 @@ impl<'a> Events<'a> {
 
     /// What comes between two blocks of a key if the first is before the second.
     pub(crate) fn between(&self, first: Block, second: Block, mut visit: impl FnMut(u32, u32)) {
-        if first.last != second.head {
+        let isolated = self.level == Level::SnapshotIsolation;
+        // Without readers, that one commits before the other begins says all.
+        if first.last != second.head && !(isolated && first.last == first.tail) {
             visit(first.last, second.head);
         }
-        if self.level == Level::SnapshotIsolation && first.tail != second.begin {
+        if isolated && first.tail != second.begin {
             visit(first.tail, second.begin);
         }
     }
@@ -152,7 +168,14 @@ impl<'a> Events<'a> {
                 }
                 let block = versions.block(self, writer, key).expect("a version has a commit");
                 if let Some(initial) = initial {
-                    let why = Why::Overwritten { source: INITIAL, key };
+                    // Readers of the initial state, or of the last in a chain of updates of it.
+                    let updated = initial.tail != NOBODY;
+                    let source = if updated { self.txn[initial.tail as usize] } else { INITIAL };
+                    let why = match initial.last == initial.tail {
+                        // The update itself read the initial state, or another update did.
+                        true => Why::Updates { first: INITIAL, key },
+                        false => Why::Overwritten { source, key },
+                    };
                     self.edge(initial.last, block.head, why);
                     if self.level == Level::SnapshotIsolation && initial.tail != NOBODY {
                         self.edge(initial.tail, block.begin, Why::Conflict { key });
@@ -254,21 +277,56 @@ impl<'a> Events<'a> {
         Successors::of(self.nodes as usize, |visit| self.edges.iter().for_each(|edge| visit(edge.from, edge.to)))
     }
 
-    /// Why a block comes before another, for a proof: its readers are overtaken, or somebody who sees it reads the other.
-    pub(crate) fn why(&self, first: Block, second: Block, edge: (u32, u32)) -> Why {
+    /// Why a block that must come before another does. Where nobody reads the first, it is because somebody who reads the second sees it; who, is
+    /// looked up when it is asked for.
+    pub(crate) fn follows(&self, first: Block, second: Block, edge: (u32, u32)) -> Why {
         let key = first.key;
-        if edge != (first.last, second.head) {
+        if self.level == Level::SnapshotIsolation && edge == (first.tail, second.begin) {
             return Why::Conflict { key };
         }
-        let source = self.txn[first.tail as usize];
-        if first.last != first.tail {
-            return Why::Overwritten { source, key };
+        match first.last == first.tail {
+            true if first.head == first.tail => Why::Seen { by: NOBODY, key },
+            true => Why::Updates { first: self.txn[first.head as usize], key },
+            false => Why::Overwritten { source: self.txn[first.tail as usize], key },
         }
-        let reader = (0..self.facts.txns.len() as u32).find(|&t| {
-            let from = self.txn[second.tail as usize];
-            t != source && self.facts.reads(t).iter().any(|read| read.key == key && read.from == from)
-        });
-        reader.map_or(Why::Order { key }, |by| Why::Seen { by, key })
+    }
+
+    /// Who reads `key` from `source` or a chain of updates of it, and is reached from `seen`; and whether it is from `source` itself.
+    fn witness(&self, successors: &Successors, seen: u32, source: u32, key: u32) -> Option<(u32, bool)> {
+        let mut reached = vec![false; self.nodes as usize];
+        let mut queue = vec![self.commit[seen as usize]];
+        while let Some(node) = queue.pop() {
+            for &next in successors.next(node) {
+                if !std::mem::replace(&mut reached[next as usize], true) {
+                    queue.push(next);
+                }
+            }
+        }
+        let mut from = source;
+        for _ in 0..self.facts.txns.len() {
+            let readers = (0..self.facts.txns.len() as u32)
+                .filter(|&t| self.facts.reads(t).iter().any(|read| read.key == key && read.from == from));
+            let mut update = None;
+            for t in readers.filter(|&t| t != seen) {
+                if reached[self.begin[t as usize] as usize] {
+                    return Some((t, from == source));
+                }
+                update = update.or(Some(t).filter(|&t| self.facts.writes(t).binary_search(&key).is_ok()));
+            }
+            from = update?;
+        }
+        None
+    }
+
+    /// Fills in who sees what in links that were drawn without.
+    fn explain(&self, link: Link) -> Link {
+        let Why::Seen { by: NOBODY, key } = link.why else { return link };
+        let why = match self.witness(&self.successors(), link.from, link.to, key) {
+            Some((by, true)) => Why::Seen { by, key },
+            Some((by, false)) => Why::SeenUpdated { by, key },
+            None => Why::Order { key },
+        };
+        Link { why, ..link }
     }
 
     /// A short circle among the edges.
@@ -283,7 +341,7 @@ impl<'a> Events<'a> {
         let events = shortest(self.nodes as usize, &arrows, &whys, self.txn.len() as u32);
         let name = |event: u32| self.txn[event as usize];
         let links = events.iter().map(|link| Link { from: name(link.from), to: name(link.to), why: link.why });
-        Proof::Cycle(links.filter(|link| link.from != link.to).collect())
+        Proof::Cycle(links.filter(|link| link.from != link.to).map(|link| self.explain(link)).collect())
     }
 
     fn outcome(&self, t: u32) -> Outcome {

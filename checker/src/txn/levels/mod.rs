@@ -10,6 +10,7 @@
 //! weak       read committed and read atomic: what each read demands, then one look for circles
 //! causal     the same, where clocks tell what is seen
 //! events     serializable, snapshot isolation, prefix as one question over reads and writes in time
+//! windows    what those demand within stretches of the history
 //! saturate   what those demand in any case
 //! search     and the rest, tried
 //! ```
@@ -21,17 +22,21 @@ mod greedy;
 mod lanes;
 mod precedence;
 mod proof;
+mod reach;
 mod residue;
 mod saturate;
 mod strong;
 mod sweep;
 mod weak;
+mod windows;
 
 pub use proof::{Fault, INITIAL, Link, Proof, Why};
 
 use crate::evidence::Budget;
 use crate::txn::transactions::Transactions;
 use facts::Facts;
+#[doc(hidden)]
+pub use strong::Ways;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +85,12 @@ pub enum Decision {
 /// Cost: O(n^1.5) for the first two levels, O(n · processes) for causal. The others are NP-complete for registers (Biswas & Enea): they are bounded by
 /// `budget`.
 pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget) -> Decision {
+    decide_by(level, within, txns, budget, Ways { greedy: true, matrix: true, windows: true })
+}
+
+/// The same by fewer ways, for tests.
+#[doc(hidden)]
+pub fn decide_by(level: Level, within: Within, txns: &Transactions, budget: &Budget, ways: Ways) -> Decision {
     let facts = match Facts::of(txns) {
         Ok(facts) => facts,
         Err(proof) => return Decision::Violated(proof),
@@ -89,7 +100,7 @@ pub fn decide(level: Level, within: Within, txns: &Transactions, budget: &Budget
         Level::ReadAtomic => weak::read_atomic(&facts, within),
         Level::Causal => causal::causal(&facts, within),
         Level::Prefix | Level::SnapshotIsolation | Level::Serializable => {
-            return or_doubled(strong::strong(&facts, level, within, budget), &facts);
+            return or_doubled(strong::strong(&facts, level, within, budget, ways), &facts);
         }
     };
     or_doubled(proof.map_or(Decision::Holds, Decision::Violated), &facts)

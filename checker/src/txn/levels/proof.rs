@@ -90,6 +90,21 @@ pub enum Why {
         /// The key.
         key: u32,
     },
+    /// It is seen by `by`, which reads `key` from a chain of updates, each of the one before, that begins with the other.
+    SeenUpdated {
+        /// The transaction that sees it.
+        by: u32,
+        /// The key.
+        key: u32,
+    },
+    /// It is in a chain of updates of `key`, each of the one before, that begins with `first`, which comes before the other. The other writes the key
+    /// too, and cannot come between.
+    Updates {
+        /// Where the chain begins: a transaction or [`INITIAL`].
+        first: u32,
+        /// The key.
+        key: u32,
+    },
     /// It read `key` from `source`, and the other writes `key` after `source`.
     Overwritten {
         /// The transaction from which it read, or [`INITIAL`].
@@ -97,7 +112,7 @@ pub enum Why {
         /// The key.
         key: u32,
     },
-    /// Both write `key`, and it had begun before the other committed: first committer wins.
+    /// Both write `key`, and the other cannot come first, so it begins only after this one's commit: the first committer wins.
     Conflict {
         /// The key.
         key: u32,

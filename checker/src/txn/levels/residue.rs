@@ -11,7 +11,7 @@ use crate::graph::{Arrow, Graph};
 use crate::intern::FastMap;
 use crate::txn::levels::Level;
 use crate::txn::levels::events::{Block, Events};
-use crate::txn::levels::saturate::Reach;
+use crate::txn::levels::reach::Reach;
 
 /// What came of the search.
 pub(crate) enum Search {
@@ -214,7 +214,7 @@ impl Residue {
                 return Some(true);
             }
             *steps = steps.checked_sub(1)?;
-            if *steps % 64 == 0 && Instant::now() > deadline {
+            if steps.is_multiple_of(64) && Instant::now() > deadline {
                 return None;
             }
             let order = Order::Forwards;

@@ -28,8 +28,8 @@ impl Seen<'_> {
     /// Calls `visit` for each that writes `key`.
     pub(crate) fn of_key(&self, key: u32, mut visit: impl FnMut(u32)) {
         let mask = self.sweep.masks[key as usize];
-        for word in 0..4 {
-            let mut bits = self.set[word] & mask[word];
+        for (word, (&seen, &writes)) in self.set.iter().zip(&mask).enumerate() {
+            let mut bits = seen & writes;
             while bits != 0 {
                 visit(self.sweep.sources[word * 64 + bits.trailing_zeros() as usize]);
                 bits &= bits - 1;
