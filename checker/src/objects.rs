@@ -222,7 +222,9 @@ fn judge_order(model: ModelName, calls: &Calls, limits: Limits) -> (Judged, u64)
         }
     }
     let (judged, more) = match model {
-        ModelName::Register | ModelName::CasRegister | ModelName::Map => ordered(&model::Register, all, &priority, limits),
+        ModelName::Register | ModelName::CasRegister | ModelName::Map => {
+            ordered(&model::Register, all, &priority, limits)
+        }
         ModelName::MultiRegister => ordered(&model::MultiRegister::new(calls), all, &priority, limits),
         ModelName::Set => ordered(&model::Set(calls), all, &priority, limits),
         ModelName::Counter => ordered(&model::Counter, all, &priority, limits),

@@ -148,6 +148,16 @@ fn sentence(link: &Link, last: bool, name: &dyn Fn(u32) -> String, key: &dyn Fn(
         Why::Seen { by, key: at } => {
             format!("{} sees it and yet read key {} from {to}, which both wrote", name(by), key(at))
         }
+        Why::SeenUpdated { by, key: at } => format!(
+            "{} sees it and yet read key {} from updates that build on {to}, while it writes that key too",
+            name(by),
+            key(at)
+        ),
+        Why::Updates { first, key: at } => format!(
+            "it is one of the updates of key {} that build on {}, which comes before {to}, and {to} cannot come between",
+            key(at),
+            name(first)
+        ),
         Why::Overwritten { source, key: at } => {
             format!("it read key {} from {}, which {to} overwrote", key(at), name(source))
         }
