@@ -290,7 +290,8 @@ fn monotonic(calls: &[Call], _: &Options) -> Counts {
     counts
 }
 
-/// Replays what succeeded; where an operation of unknown outcome stands between, its link is free, and its write may count from its beginning.
+/// Replays what succeeded; where an operation of unknown outcome stands between, the link is free, and a write may count from
+/// its beginning.
 fn causal(calls: &[Call], _: &Options) -> Counts {
     let part = |value: &Value, name: &str| value.get(name).cloned().unwrap_or(Value::Nil);
     let number = |value: &Value| value.get("value").unwrap_or(value).int();

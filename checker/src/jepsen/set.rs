@@ -14,6 +14,7 @@ use super::additions::{Addition, additions};
 use super::elements::{Elements, NONE, intervals, json as as_json, listed};
 use super::keyed::{Row, judge, sample};
 use super::report::{Draft, Options, Report};
+use crate::intern::FastMap;
 use crate::log::Log;
 use crate::value::Value;
 
@@ -178,7 +179,7 @@ fn compare<'a>(
     }
 }
 
-/// What reads showed of an element, seen from the latest read.
+/// What reads showed of an element, seen from the latest read; half a cache line.
 #[derive(Clone, Copy)]
 struct Seen {
     /// When its addition began.
@@ -195,21 +196,10 @@ struct Seen {
     times: u32,
     /// The most often that a read held it.
     most: u32,
-    /// The position of a read that held it and was over before its addition began.
-    early: u32,
 }
 
-const UNSEEN: Seen = Seen {
-    begun: 0,
-    run: 0,
-    latest: NONE,
-    earliest: NONE,
-    until: u32::MAX,
-    stamp: NONE,
-    times: 0,
-    most: 0,
-    early: NONE,
-};
+const UNSEEN: Seen =
+    Seen { begun: 0, run: 0, latest: NONE, earliest: NONE, until: u32::MAX, stamp: NONE, times: 0, most: 0 };
 
 /// What became of an element.
 #[derive(Clone, Copy, PartialEq)]
@@ -221,10 +211,17 @@ enum Fate {
 
 type Reads<'a> = [(Row<'a>, &'a [Value])];
 
-/// Counts each element of each read, the latest first; what nobody added comes last.
-fn look<'a>(rows: &[Row<'a>], reads: &Reads<'a>, elements: &mut Elements<'a>, adds: &[Addition]) -> Vec<Seen> {
+/// Counts each element of each read, the latest first; what nobody added comes last. Also, by element, the position of a read that
+/// held it and was over before its addition began.
+fn look<'a>(
+    rows: &[Row<'a>],
+    reads: &Reads<'a>,
+    elements: &mut Elements<'a>,
+    adds: &[Addition],
+) -> (Vec<Seen>, FastMap<u32, u32>) {
     let begun = |add: &Addition| rows[add.first as usize].call.start;
     let mut seen: Vec<Seen> = adds.iter().map(|add| Seen { begun: begun(add), ..UNSEEN }).collect();
+    let mut early = FastMap::default();
     for (at, (row, items)) in reads.iter().enumerate() {
         let (at, end) = (at as u32, row.call.end);
         for item in *items {
@@ -241,7 +238,7 @@ fn look<'a>(rows: &[Row<'a>], reads: &Reads<'a>, elements: &mut Elements<'a>, ad
             (it.stamp, it.times, it.most) = (at, 1, it.most.max(1));
             it.run += u32::from(it.run == at);
             if end < it.begun {
-                it.early = at;
+                early.insert(id as u32, at);
                 continue;
             }
             it.latest = it.latest.min(at);
@@ -250,7 +247,7 @@ fn look<'a>(rows: &[Row<'a>], reads: &Reads<'a>, elements: &mut Elements<'a>, ad
             }
         }
     }
-    seen
+    (seen, early)
 }
 
 /// An element with its history.
@@ -312,7 +309,7 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
     let mut draft = Draft::of("elements that were read after they were known");
     let (mut elements, adds) = additions(rows, "add");
     let reads = reads(rows, |row| std::cmp::Reverse(row.call.start));
-    let seen = look(rows, &reads, &mut elements, &adds);
+    let (seen, early) = look(rows, &reads, &mut elements, &adds);
     let holding = |id: usize| reads.iter().find(|(_, items)| items.iter().any(|item| elements.find(item) == id as u32));
     let index = |id: usize| holding(id).map_or(0, |(row, _)| row.index());
 
@@ -324,7 +321,7 @@ fn full(rows: &[Row<'_>], options: &Options) -> Draft {
             revived(&mut draft, elements.values[id], first, read);
             back.push(elements.values[id]);
         }
-        if let Some((read, _)) = reads.get(seen[id].early as usize).filter(|_| add.possible > 0) {
+        if let Some((read, _)) = early.get(&(id as u32)).filter(|_| add.possible > 0).map(|&at| reads[at as usize]) {
             premature(&mut draft, elements.values[id], read.index(), rows[add.first as usize].index());
         }
         stories.push(story(rows, &reads, elements.values[id], add, &seen[id]));
