@@ -9,7 +9,7 @@
 //! | future-read | read what it writes only later |
 //! | dirty-update | wrote on top of what a failed transaction wrote |
 //! | duplicate-elements | read a list with an element in it twice |
-//! | incompatible-order | read a list that is no beginning of a longer one, nor the other way around |
+//! | incompatible-order | read a list that is no beginning of a longer one, nor the other way around; or appended in another order than lists show |
 //! | lost-update | read a version and replaced it, as did another |
 //!
 //! One pass over the steps; a key's order is only looked into where something is odd.
@@ -91,6 +91,7 @@ pub fn scan(txns: &Transactions) -> Sights {
     }
     updates(txns, &mut sights);
     if lists {
+        (0..txns.len() as u32).for_each(|txn| shuffled(txns, txn, &mut sights));
         dirty(txns, &marks, &mut sights);
     }
     sights
@@ -286,6 +287,25 @@ impl Inside {
             {
                 sights.add("internal", key, vec![txn], vec![step.version, before.version]);
             }
+        }
+    }
+}
+
+/// Appends of one transaction to one list that stand in another order than its own, or of which only the later is there.
+fn shuffled(txns: &Transactions, txn: u32, sights: &mut Sights) {
+    let steps = txns.steps_of(txn);
+    if steps.len() < 2 || txns.txns[txn as usize].outcome == Outcome::Fail {
+        return;
+    }
+    for (place, step) in steps.iter().enumerate().filter(|(_, step)| step.writes()) {
+        // What is not shown stands behind everything that is.
+        let next = steps[place + 1..].iter().find(|it| it.writes() && it.key() == step.key());
+        if let Some(next) = next
+            && txns.place[next.version as usize] < txns.place[step.version as usize]
+            && txns.writer[step.version as usize] == txn
+            && txns.writer[next.version as usize] == txn
+        {
+            sights.add("incompatible-order", step.key(), vec![txn], vec![next.version, step.version]);
         }
     }
 }

@@ -250,6 +250,13 @@ impl<'a, 't> Teller<'a, 't> {
             "duplicate-elements" => {
                 format!("{} read key {key} with {} in it twice; it was appended once.", name(0), value(0))
             }
+            "incompatible-order" if sight.txns.len() == 1 => format!(
+                "{} appended {} to key {key} before {}, and lists show {} without the other before it.",
+                name(0),
+                value(1),
+                value(0),
+                value(0)
+            ),
             "incompatible-order" => format!(
                 "{} read key {key} with {} where another read of it shows {}: the two lists contradict each other.",
                 name(0),
