@@ -27,8 +27,11 @@ fn main() {
     let budget = Budget { time: Duration::from_secs(10), configurations: 100_000_000 };
     let before = resident("VmRSS");
     let began = Instant::now();
-    let decision =
-        if ordered { linearizable(model, &calls, &budget, number(7, 1) as usize) } else { sequential(model, &calls, &budget) };
+    let decision = if ordered {
+        linearizable(model, &calls, &budget, number(7, 1) as usize)
+    } else {
+        sequential(model, &calls, &budget)
+    };
     let took = began.elapsed();
     let bytes = resident("VmHWM").saturating_sub(before) as f64 / shape.calls as f64;
     let mut verdict = format!("{:?}", decision.verdict);
@@ -45,5 +48,6 @@ fn main() {
 fn resident(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(what));
-    line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
+    line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+        * 1024
 }

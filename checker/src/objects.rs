@@ -15,6 +15,7 @@
 //! A violation wins over an answer that is missing elsewhere. A call that certainly failed is not among the calls: what only it
 //! could have written is a value from nowhere.
 
+#[doc(hidden)]
 pub mod brute;
 pub mod calls;
 mod fifo;
@@ -222,7 +223,9 @@ fn judge_order(model: ModelName, calls: &Calls, limits: Limits) -> (Judged, u64)
         }
     }
     let (judged, more) = match model {
-        ModelName::Register | ModelName::CasRegister | ModelName::Map => ordered(&model::Register, all, &priority, limits),
+        ModelName::Register | ModelName::CasRegister | ModelName::Map => {
+            ordered(&model::Register, all, &priority, limits)
+        }
         ModelName::MultiRegister => ordered(&model::MultiRegister::new(calls), all, &priority, limits),
         ModelName::Set => ordered(&model::Set(calls), all, &priority, limits),
         ModelName::Counter => ordered(&model::Counter, all, &priority, limits),
@@ -270,7 +273,9 @@ pub fn searched_only(model: ModelName, calls: &Calls, budget: &Budget) -> Decisi
         let limits = Limits::new(budget);
         let on = calls.of(key);
         let (found, visited) = match model {
-            ModelName::Register | ModelName::CasRegister | ModelName::Map => search::decide(&model::Register, on, limits),
+            ModelName::Register | ModelName::CasRegister | ModelName::Map => {
+                search::decide(&model::Register, on, limits)
+            }
             ModelName::MultiRegister => search::decide(&model::MultiRegister::new(calls), on, limits),
             ModelName::Set => search::decide(&model::Set(calls), on, limits),
             ModelName::Counter => search::decide(&model::Counter, on, limits),
@@ -302,7 +307,9 @@ fn unshrunk(calls: &[Call], found: Found) -> Judged {
 fn searched<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (Judged, u64) {
     let (found, visited) = search::decide(model, calls, limits);
     match found {
-        Found::Stuck { call, states } => (Judged::Violated(shrink::shrink(model, calls, call, states, limits)), visited),
+        Found::Stuck { call, states } => {
+            (Judged::Violated(shrink::shrink(model, calls, call, states, limits)), visited)
+        }
         found => (unshrunk(calls, found), visited),
     }
 }

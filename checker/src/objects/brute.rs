@@ -138,7 +138,8 @@ impl Trial<'_> {
 fn exists(model: ModelName, calls: &Calls, before: impl Fn(&Call, &Call) -> bool) -> bool {
     let all = calls.all();
     assert!(all.len() <= MOST, "brute force is for {MOST} calls at most");
-    let mask = |f: &dyn Fn(&Call) -> bool| (0..all.len()).filter(|&at| f(&all[at])).fold(0, |mask, at| mask | (1 << at));
+    let mask =
+        |f: &dyn Fn(&Call) -> bool| (0..all.len()).filter(|&at| f(&all[at])).fold(0, |mask, at| mask | (1 << at));
     let before = all.iter().map(|call| mask(&|other| other.ok() && before(other, call))).collect();
     Trial { model, calls, before, must: mask(&|call| call.ok()) }.try_all(0, &BTreeMap::new())
 }
@@ -186,7 +187,7 @@ pub struct Draw(pub u64);
 
 impl Draw {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -196,7 +197,7 @@ impl Draw {
 
     /// A number below `n`; 0 if `n` is.
     pub fn below(&mut self, n: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u32
+        ((u128::from(self.number()) * u128::from(n)) >> 64) as u32
     }
 
     fn chance(&mut self, of_a_million: u32) -> bool {

@@ -40,8 +40,12 @@ pub(super) fn decide(calls: &[Call], placed: Placed) -> Option<Judged> {
 
 /// A call that returned before another one of a lower level began, and that one.
 fn conflict(calls: &[Call], levels: &Levels) -> Option<(usize, usize)> {
-    let mut ends: Vec<(u32, u32)> =
-        calls.iter().enumerate().filter(|(at, call)| call.ok() && levels[*at].is_some()).map(|(at, call)| (call.end, at as u32)).collect();
+    let mut ends: Vec<(u32, u32)> = calls
+        .iter()
+        .enumerate()
+        .filter(|(at, call)| call.ok() && levels[*at].is_some())
+        .map(|(at, call)| (call.end, at as u32))
+        .collect();
     ends.sort_unstable();
     let mut gone = 0;
     let mut highest: Option<(u64, usize)> = None;
@@ -110,7 +114,8 @@ pub(super) fn log(all: &Calls, calls: &[Call]) -> Placed {
             return refuted(vec![reader], reader, text);
         };
         if levels[writer as usize].replace(2 * place as u64 + 1).is_some() {
-            let text = format!("call {} read the element {element} twice, and it was appended once", calls[reader].source);
+            let text =
+                format!("call {} read the element {element} twice, and it was appended once", calls[reader].source);
             return refuted(vec![reader, writer as usize], reader, text);
         }
     }

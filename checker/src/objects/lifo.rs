@@ -106,7 +106,8 @@ fn refute(calls: &[Call], puts: &Puts) -> Option<Refutation> {
     let few = Puts { pairs: few, ..Puts::default() };
     let calls_in = calls_of(&few, &numbers);
     let stuck = calls_in.iter().copied().max_by_key(|&at| calls[at].end.min(FOREVER - 1))?;
-    let elements: Vec<String> = few.pairs.iter().map(|pair| calls[pair.calls.0 as usize].input.to_string()).take(8).collect();
+    let elements: Vec<String> =
+        few.pairs.iter().map(|pair| calls[pair.calls.0 as usize].input.to_string()).take(8).collect();
     let text = format!(
         "one of the elements {} must have been at the bottom, pushed before the others and popped after them, and none can have been",
         elements.join(", ")
@@ -225,7 +226,9 @@ impl<'a> Region<'a> {
             // The first living one: all before it are gone, and it fell apart from them, or it is the first of the range.
             let Some(first) = (from..to).find(|&number| self.alive[number]) else { continue };
             if !self.take_bottom(first, from, to, last.0) {
-                return Some((from..to).filter(|&number| self.alive[number]).map(|number| self.pairs[number]).collect());
+                return Some(
+                    (from..to).filter(|&number| self.alive[number]).map(|number| self.pairs[number]).collect(),
+                );
             }
             work.push((from, to));
         }

@@ -94,14 +94,20 @@ pub(super) fn pair_up(calls: &[Call], put: Function, take: Function) -> Option<R
         };
         if pair.calls.1 != NONE {
             let other = pair.calls.1 as usize;
-            let text = format!("calls {} and {} both took the element {element}, put in once", calls[other].source, call.source);
+            let text = format!(
+                "calls {} and {} both took the element {element}, put in once",
+                calls[other].source, call.source
+            );
             let few = vec![pair.calls.0 as usize, other, at];
             return Some(Err(Refutation { calls: few, stuck: at, states: Vec::new(), text }));
         }
         (pair.taken, pair.calls.1) = ((call.start, call.end), at as u32);
         if call.end < pair.put.0 {
             let writer = pair.calls.0 as usize;
-            let text = format!("call {} took the element {element} before call {} began to put it in", call.source, calls[writer].source);
+            let text = format!(
+                "call {} took the element {element} before call {} began to put it in",
+                call.source, calls[writer].source
+            );
             return Some(Err(Refutation { calls: vec![writer, at], stuck: at, states: Vec::new(), text }));
         }
     }
@@ -115,7 +121,8 @@ pub(super) fn never_empty(calls: &[Call], puts: &Puts) -> Option<(usize, Vec<usi
     if puts.empties.is_empty() {
         return None;
     }
-    let mut stays: Vec<(u32, u32)> = puts.pairs.iter().filter(|pair| pair.stays()).map(|pair| (pair.put.1, pair.taken.0)).collect();
+    let mut stays: Vec<(u32, u32)> =
+        puts.pairs.iter().filter(|pair| pair.stays()).map(|pair| (pair.put.1, pair.taken.0)).collect();
     stays.sort_unstable();
     let mut merged: Vec<(u32, u32)> = Vec::new();
     for (from, to) in stays {

@@ -197,7 +197,8 @@ impl<'a> Graph<'a> {
                         new.push((last, writer));
                     }
                 }
-                let later = writes.partition_point(|&write| writer != NONE && (write == writer || !after(writer, write)));
+                let later =
+                    writes.partition_point(|&write| writer != NONE && (write == writer || !after(writer, write)));
                 if let Some(&next) = writes.get(later).filter(|&&next| next != reader && !after(reader, next)) {
                     new.push((reader, next));
                 }
@@ -231,7 +232,11 @@ impl<'a> Graph<'a> {
 
     fn initial(&self, reader: u32, write: u32) -> Refutation {
         let source = |at: u32| self.calls[at as usize].source;
-        let text = format!("call {} found the initial value, though call {} must have come before it", source(reader), source(write));
+        let text = format!(
+            "call {} found the initial value, though call {} must have come before it",
+            source(reader),
+            source(write)
+        );
         Refutation { calls: vec![write as usize, reader as usize], stuck: reader as usize, states: Vec::new(), text }
     }
 

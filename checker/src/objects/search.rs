@@ -540,7 +540,8 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
                 let mut owed = 0;
                 for word in 0..W {
                     let observers = self.observing[word];
-                    owed += ((observers & !configuration.used[word]) | (!observers & configuration.used[word])).count_ones();
+                    owed += ((observers & !configuration.used[word]) | (!observers & configuration.used[word]))
+                        .count_ones();
                 }
                 ranked.push((late, owed, configuration));
             }
@@ -677,8 +678,7 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
             }
         }
         for open in &self.observers {
-            if !has(&after.used, open.slot)
-                && self.model.step(&after.state, &self.calls[open.call as usize]).is_some()
+            if !has(&after.used, open.slot) && self.model.step(&after.state, &self.calls[open.call as usize]).is_some()
             {
                 put(&mut after.used, open.slot);
             }

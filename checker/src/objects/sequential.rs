@@ -23,8 +23,13 @@ use crate::intern::FastMap;
 pub(super) enum Order {
     Exists,
     /// None; the call that was in the way when most calls could be placed.
-    None { stuck: usize },
-    Unknown { why: Why, decided: u64 },
+    None {
+        stuck: usize,
+    },
+    Unknown {
+        why: Why,
+        decided: u64,
+    },
 }
 
 /// Searches an order of `calls`, trying those of low priority number first, and says how many configurations were visited.
@@ -260,7 +265,10 @@ impl<'a, M: Model> Walk<'a, M> {
         }
         // A compare-and-set is the last to need the value it takes.
         let own = u32::from(call.f == Function::Cas && call.ok());
-        !self.unique || self.current(object).is_none_or(|value| self.readers.get(&(object, value)).is_none_or(|&left| left <= own))
+        !self.unique
+            || self
+                .current(object)
+                .is_none_or(|value| self.readers.get(&(object, value)).is_none_or(|&left| left <= own))
     }
 
     /// The register's value, told by whoever put it in last.

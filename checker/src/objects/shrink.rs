@@ -41,7 +41,8 @@ pub(super) fn shrink<M: Model>(
         kept
     });
     let kept = kept.unwrap_or_else(|| {
-        let mut attempt = Attempt { decided: exact, endless: false, calls: attempt.calls, visits: VISITS, model, limits };
+        let mut attempt =
+            Attempt { decided: exact, endless: false, calls: attempt.calls, visits: VISITS, model, limits };
         let mut kept: Vec<bool> = attempt.calls.iter().map(|call| call.ok()).collect();
         if attempt.violated(&kept) {
             attempt.reduce(&mut kept, stuck);
@@ -124,14 +125,15 @@ impl<M: Model, F: Fn(&[Call], Limits) -> (bool, u64)> Attempt<'_, M, F> {
             if kept {
                 calls.push(*call);
             } else if !self.model.observes(call)
-                && !(self.endless && met.insert((call.f as u8, call.input), ()).is_some())
+                && (!self.endless || met.insert((call.f as u8, call.input), ()).is_none())
             {
                 let start = if call.ok() || self.endless { 0 } else { call.start };
                 calls.push(Call { start, end: NEVER, outcome: Outcome::Info, ..*call });
             }
         }
         calls.sort_by_key(|call| call.start);
-        let each = self.visits.min(VISITS / 8);
+        // What may happen endlessly must refute at once, or it won't.
+        let each = if self.endless { 500 + 8 * calls.len() as u64 } else { VISITS / 8 }.min(self.visits);
         let (violated, visited) = (self.decided)(&calls, Limits { configurations: each, ..self.limits });
         self.visits = self.visits.saturating_sub(visited + calls.len() as u64);
         violated

@@ -43,7 +43,8 @@ struct Values {
 /// mismatch or changed nothing.
 pub(super) fn decide(calls: &[Call]) -> Option<Judged> {
     let mut values = Values::written(calls)?;
-    let found = values.read(calls).and_then(|()| values.glue(calls)).and_then(|blocks| conflict(&values, calls, blocks));
+    let found =
+        values.read(calls).and_then(|()| values.glue(calls)).and_then(|blocks| conflict(&values, calls, blocks));
     Some(match found {
         Ok(()) => Judged::Holds,
         Err(refutation) => Judged::Violated(refutation),
