@@ -724,3 +724,67 @@ fn tell<S: std::fmt::Debug + Clone + Eq + Hash, const W: usize>(pool: &Pool<S, W
     }
     states
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::brute::{self, Draw, Shape};
+    use super::super::calls::Calls;
+    use super::super::model::{ModelName, MultiRegister, Queue, Register, Stack};
+    use super::*;
+
+    fn every_manner<M: Model>(name: ModelName, model: impl Fn(&Calls) -> M, seed: u64) -> u32 {
+        let mut draw = Draw(seed);
+        let mut narrowed = 0;
+        for _ in 0..250 {
+            let shape = Shape {
+                calls: 5 + draw.below(5) as usize,
+                processes: 2 + draw.below(5),
+                keys: 1,
+                values: 1 + draw.below(3),
+                unknown: [0, 200_000, 400_000][draw.below(3) as usize],
+                wrong: [0, 100_000, 300_000][draw.below(3) as usize],
+                unique: false,
+            };
+            let all = brute::random(name, &shape, draw.number());
+            if all.key_count() == 0 {
+                continue;
+            }
+            let (model, calls, limits) = (model(&all), all.of(0), Limits::new(&Budget::default()));
+            let expected = brute::linearizable(name, &all);
+            let by =
+                |manner| search(&model, calls, Limits { configurations: 50_000, ..limits }, manner, most_open(calls)).0;
+            assert_eq!(matches!(by(Manner::Full), Found::Holds), expected, "{calls:?}");
+            for width in 1..3 {
+                match by(Manner::Narrow(width)) {
+                    Found::Holds => assert!(expected, "{calls:?}"),
+                    Found::Stuck { .. } => assert!(!expected, "{calls:?}"),
+                    Found::Unknown { .. } => narrowed += 1,
+                }
+            }
+            if let Found::Stuck { .. } = by(Manner::Endless) {
+                assert!(!expected, "{calls:?}");
+            }
+        }
+        narrowed
+    }
+
+    #[test]
+    fn every_manner_of_search_agrees_with_brute_force() {
+        let mut narrowed = every_manner(ModelName::CasRegister, |_| Register, 1);
+        narrowed += every_manner(ModelName::Register, |_| Register, 2);
+        narrowed += every_manner(ModelName::Queue, |_| Queue, 3);
+        narrowed += every_manner(ModelName::Stack, |_| Stack, 4);
+        assert!(narrowed < 600, "a narrow search should seldom give up: {narrowed}");
+        // Models that borrow the calls are made anew for each history.
+        let shape =
+            Shape { calls: 8, processes: 4, keys: 1, values: 2, unknown: 200_000, wrong: 200_000, unique: false };
+        for seed in 0..200 {
+            let all = brute::random(ModelName::MultiRegister, &shape, seed);
+            let (model, limits) = (MultiRegister::new(&all), Limits::new(&Budget::default()));
+            let calls = all.of(0);
+            let found = search(&model, calls, limits, Manner::Narrow(1), most_open(calls)).0;
+            let expected = brute::linearizable(ModelName::MultiRegister, &all);
+            assert_eq!(matches!(found, Found::Holds), expected, "{calls:?} {found:?}");
+        }
+    }
+}
