@@ -751,8 +751,10 @@ mod tests {
             }
             let (model, calls, limits) = (model(&all), all.of(0), Limits::new(&Budget::default()));
             let expected = brute::linearizable(name, &all);
-            let by =
-                |manner| search(&model, calls, Limits { configurations: 50_000, ..limits }, manner, most_open(calls)).0;
+            let by = |manner| {
+                let configurations = if manner == Manner::Full { 100_000 } else { 1_000 };
+                search(&model, calls, Limits { configurations, ..limits }, manner, most_open(calls)).0
+            };
             assert_eq!(matches!(by(Manner::Full), Found::Holds), expected, "{calls:?}");
             for width in 1..3 {
                 match by(Manner::Narrow(width)) {
