@@ -735,7 +735,7 @@ mod tests {
     fn every_manner<M: Model>(name: ModelName, model: impl Fn(&Calls) -> M, seed: u64) -> u32 {
         let mut draw = Draw(seed);
         let mut narrowed = 0;
-        for _ in 0..250 {
+        for _ in 0..1000 {
             let shape = Shape {
                 calls: 5 + draw.below(5) as usize,
                 processes: 2 + draw.below(5),
