@@ -34,8 +34,7 @@ fn main() {
     };
     let took = began.elapsed();
     let bytes = resident("VmHWM").saturating_sub(before) as f64 / shape.calls as f64;
-    let mut verdict = format!("{:?}", decision.verdict);
-    verdict.truncate(verdict.floor_char_boundary(160));
+    let verdict: String = format!("{:?}", decision.verdict).chars().take(160).collect();
     println!(
         "{}\t{:.3} ms\t{bytes:.0} B a call\t{} configurations\t{verdict}",
         arguments.join(" "),

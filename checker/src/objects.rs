@@ -15,6 +15,7 @@
 //! A violation wins over an answer that is missing elsewhere. A call that certainly failed is not among the calls: what only it
 //! could have written is a value from nowhere.
 
+#[doc(hidden)]
 pub mod brute;
 pub mod calls;
 mod fifo;

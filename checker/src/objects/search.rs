@@ -90,26 +90,26 @@ enum Manner {
     Full,
     /// Every effect of unknown outcome as often as wanted once it was called: more than can be, so a violation is one.
     Endless,
-    /// No more than so many configurations after each return: less than can be, so an order found is one.
+    /// So many configurations at once, about, and back to the others when those lead nowhere.
     Narrow(usize),
 }
 
 /// Configurations visited before anything but the full search is tried.
-const FIRST: u64 = 300_000;
+const FIRST: u64 = 100_000;
 
 /// Decides `calls`, sorted by start, and says how many configurations were visited.
 ///
-/// First in full, but not for long; then from both sides, with too much allowed and with too little; then in full as far as the
-/// limits reach.
+/// First breadth first, but not for long; then depth first, a few configurations abreast; then with more allowed than can be,
+/// which may refute; then both again, as far as the limits reach.
 pub fn decide<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (Found, u64) {
     let open = most_open(calls);
     let certain = calls.iter().all(Call::ok);
     let mut visited = 0;
     let shares = [
         (Manner::Full, FIRST),
+        (Manner::Narrow(2), limits.configurations / 20),
         (Manner::Endless, limits.configurations / 8),
-        (Manner::Narrow(24), limits.configurations / 8),
-        (Manner::Narrow(400), limits.configurations / 4),
+        (Manner::Narrow(2), limits.configurations / 2),
         (Manner::Full, u64::MAX),
     ];
     for (turn, (manner, share)) in shares.into_iter().enumerate() {
@@ -122,15 +122,21 @@ pub fn decide<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (Found, u6
         visited += more;
         let final_answer = match (&found, manner) {
             (Found::Unknown { .. }, _) => turn + 1 == shares.len() || left <= more || Instant::now() > limits.until,
-            (_, Manner::Full) => true,
-            (Found::Stuck { .. }, Manner::Endless) | (Found::Holds, Manner::Narrow(_)) => true,
-            _ => false,
+            (Found::Holds, Manner::Endless) => false,
+            _ => true,
         };
         if final_answer {
             return (found, visited);
         }
     }
     (Found::Unknown { why: Why::Configurations, decided: 0 }, visited)
+}
+
+/// Whether `calls`, sorted by start, are violated even if every effect of unknown outcome may happen as often as wanted; false
+/// also if that could not be found out. And how many configurations were visited.
+pub(super) fn refuted<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (bool, u64) {
+    let (found, visited) = search(model, calls, limits, Manner::Endless, most_open(calls));
+    (matches!(found, Found::Stuck { .. }), visited)
 }
 
 fn search<M: Model>(model: &M, calls: &[Call], limits: Limits, manner: Manner, open: usize) -> (Found, u64) {
@@ -192,6 +198,20 @@ struct Perhaps {
     needless: u32,
 }
 
+/// Configurations to try when nothing better is left, and what was open there.
+struct PutBy<S, const W: usize> {
+    place: (usize, u64, u32),
+    /// The most promising last.
+    rest: Vec<Configuration<S, W>>,
+    open: Vec<Open>,
+    observers: Vec<Open>,
+    perhaps: Vec<Perhaps>,
+    observing: [u64; W],
+    blind: [u64; W],
+    spare: Vec<u32>,
+    slots: u32,
+}
+
 struct Search<'a, M: Model, const W: usize> {
     model: &'a M,
     calls: &'a [Call],
@@ -207,6 +227,13 @@ struct Search<'a, M: Model, const W: usize> {
     blind: [u64; W],
     spare: Vec<u32>,
     slots: u32,
+    /// How many calls were placed at most.
+    deepest: u64,
+    /// For a narrow search: what was put by, what was where, how many bytes that is, and whether something was lost.
+    put_by: Vec<PutBy<M::State, W>>,
+    seen: FastMap<usize, Pool<M::State, W>>,
+    held: usize,
+    cut: bool,
 }
 
 fn has<const W: usize>(bits: &[u64; W], slot: u32) -> bool {
@@ -245,8 +272,8 @@ impl<S: Clone + Eq + Hash, const W: usize> Pool<S, W> {
         self.weight = 0;
     }
 
-    /// Adds, unless one that is there has all its freedom; those that have no more than it go.
-    fn add(&mut self, new: Configuration<S, W>, observing: &[u64; W], blind: &[u64; W], weight: usize) {
+    /// Adds, unless one that is there has all its freedom, and says whether it did; those that have no more than it go.
+    fn add(&mut self, new: Configuration<S, W>, observing: &[u64; W], blind: &[u64; W], weight: usize) -> bool {
         let mut owed = [0; W];
         for word in 0..W {
             owed[word] = new.used[word] & !observing[word] & !blind[word];
@@ -260,7 +287,7 @@ impl<S: Clone + Eq + Hash, const W: usize> Pool<S, W> {
                 let old = &self.all[i];
                 if old.state == new.state {
                     if covers(old, &new, observing, blind) {
-                        return;
+                        return false;
                     }
                     if covers(&new, old, observing, blind) {
                         self.alive[i] = false;
@@ -274,6 +301,7 @@ impl<S: Clone + Eq + Hash, const W: usize> Pool<S, W> {
         self.all.push(new);
         self.alive.push(true);
         self.weight += weight + size_of::<Configuration<S, W>>() + 5;
+        true
     }
 }
 
@@ -314,6 +342,11 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
             blind: [0; W],
             spare: Vec::new(),
             slots: 0,
+            deepest: 0,
+            put_by: Vec::new(),
+            seen: FastMap::default(),
+            held: 0,
+            cut: false,
         }
     }
 
@@ -331,12 +364,16 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
         now.add(first, &self.observing, &self.blind, 0);
         let mut decided = 0;
         let mut drop_at = NEVER;
-        for event in events {
+        let mut step = 0;
+        let mut stuck: Option<(usize, Found)> = None;
+        while step < events.len() {
+            let event = events[step];
             let (rank, at) = ((event >> 32) as u32, (event as u32) >> 1);
             let call = &self.calls[at as usize];
             if rank > drop_at {
                 drop_at = self.forget(rank, &mut now, &mut out);
             }
+            step += 1;
             if event & 1 == 0 {
                 let fresh = classes.len() as u32;
                 let class = *classes.entry(Effect::of(call)).or_insert(fresh);
@@ -351,14 +388,28 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
             let position = self.open.iter().position(|open| open.call == at);
             let Some(open) = position.map(|position| self.open[position]) else { continue };
             if let Err(why) = self.finish(open, &mut now, &mut work, &mut out) {
-                return Found::Unknown { why, decided };
+                return Found::Unknown { why, decided: self.deepest.max(decided) };
             }
-            if out.all.is_empty() {
-                return Found::Stuck { call: at as usize, states: tell(&now) };
+            if out.all.is_empty() && stuck.as_ref().is_none_or(|(deepest, _)| *deepest < step) {
+                stuck = Some((step, Found::Stuck { call: at as usize, states: tell(&now) }));
             }
             std::mem::swap(&mut now, &mut out);
             self.close(open);
             decided += 1;
+            self.deepest = self.deepest.max(decided);
+            if let Manner::Narrow(width) = self.manner {
+                self.narrow(&mut now, &mut out, width, (step, decided, drop_at));
+                if self.held > self.limits.bytes {
+                    return Found::Unknown { why: Why::Bytes, decided: self.deepest };
+                }
+            }
+            if now.all.is_empty() {
+                match self.resume(&mut now) {
+                    Some(place) => (step, decided, drop_at) = place,
+                    None if self.cut => return Found::Unknown { why: Why::Configurations, decided: self.deepest },
+                    None => return stuck.map_or(Found::Holds, |(_, found)| found),
+                }
+            }
         }
         Found::Holds
     }
@@ -457,8 +508,9 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
         let mut at = 0;
         while at < work.all.len() {
             if let Manner::Narrow(width) = self.manner
-                && (at > 64 * width || out.all.len() > 8 * width)
+                && (at > 64 * width || out.all.len() > 16 * width)
             {
+                self.cut = true;
                 break;
             }
             if work.alive[at] {
@@ -466,44 +518,88 @@ impl<'a, M: Model, const W: usize> Search<'a, M, W> {
             }
             at += 1;
         }
-        if let Manner::Narrow(width) = self.manner {
-            self.narrow(out, work, width);
-        }
         Ok(())
     }
 
-    /// Keeps those configurations that promise most: few unknown calls used, most observers satisfied.
-    fn narrow(&self, out: &mut Pool<M::State, W>, spare: &mut Pool<M::State, W>, width: usize) {
-        if out.alive.iter().filter(|&&alive| alive).count() <= width / 4 {
-            return;
-        }
-        let mut ranked: Vec<(u32, u32, usize)> = Vec::with_capacity(out.all.len());
-        for (at, configuration) in out.all.iter().enumerate().filter(|(at, _)| out.alive[*at]) {
-            let late = configuration.late.iter().map(|&(_, times)| times).sum();
-            let mut owed = 0;
-            for word in 0..W {
-                let seen = self.observing[word];
-                owed += (seen & !configuration.used[word]).count_ones();
-                owed += (!seen & configuration.used[word]).count_ones();
+    /// Goes on with those configurations that promise most (few unknown calls used, most observers satisfied) and puts the
+    /// others by. What was here before, or has no more freedom than what was, is dropped: it led nowhere, or was put by.
+    fn narrow(
+        &mut self,
+        now: &mut Pool<M::State, W>,
+        spare: &mut Pool<M::State, W>,
+        width: usize,
+        place: (usize, u64, u32),
+    ) {
+        let seen = self.seen.entry(place.0).or_insert_with(Pool::new);
+        let before = seen.weight;
+        let mut ranked: Vec<(u32, u32, Configuration<M::State, W>)> = Vec::new();
+        for (configuration, alive) in now.all.drain(..).zip(now.alive.drain(..)) {
+            let weight = self.model.weight(&configuration.state);
+            if alive && seen.add(configuration.clone(), &self.observing, &self.blind, weight) {
+                let late = configuration.late.iter().map(|&(_, times)| times).sum();
+                let mut owed = 0;
+                for word in 0..W {
+                    let observers = self.observing[word];
+                    owed += ((observers & !configuration.used[word]) | (!observers & configuration.used[word]))
+                        .count_ones();
+                }
+                ranked.push((late, owed, configuration));
             }
-            ranked.push((late, owed, at));
         }
-        ranked.sort_unstable();
+        self.held += seen.weight - before;
+        ranked.sort_by_key(|&(late, owed, _)| (late, owed));
+        now.clear();
         spare.clear();
-        // As many of each state, so that none is crowded out.
-        let mut of_state: FastMap<&M::State, usize> = FastMap::default();
-        let mut kept = 0;
-        for &(_, _, at) in &ranked {
-            let same = of_state.entry(&out.all[at].state).or_default();
+        let mut of_state: FastMap<M::State, usize> = FastMap::default();
+        let mut rest = Vec::new();
+        for (_, _, configuration) in ranked {
+            let same = of_state.entry(configuration.state.clone()).or_default();
             *same += 1;
-            if *same > width / 4 || kept >= 4 * width {
-                continue;
+            let weight = self.model.weight(&configuration.state);
+            if *same > width.div_ceil(4) || now.all.len() >= 2 * width {
+                self.held += size_of::<Configuration<M::State, W>>() + weight;
+                rest.push(configuration);
+            } else {
+                now.add(configuration, &self.observing, &self.blind, weight);
             }
-            kept += 1;
-            let weight = self.model.weight(&out.all[at].state);
-            spare.add(out.all[at].clone(), &self.observing, &self.blind, weight);
         }
-        std::mem::swap(out, spare);
+        if !rest.is_empty() {
+            rest.reverse();
+            self.held += (self.open.len() + self.observers.len() + self.perhaps.len()) * 16;
+            self.put_by.push(PutBy {
+                place,
+                rest,
+                open: self.open.clone(),
+                observers: self.observers.clone(),
+                perhaps: self.perhaps.clone(),
+                observing: self.observing,
+                blind: self.blind,
+                spare: self.spare.clone(),
+                slots: self.slots,
+            });
+        }
+    }
+
+    /// Goes back to what was put by last, and says where that is.
+    fn resume(&mut self, now: &mut Pool<M::State, W>) -> Option<(usize, u64, u32)> {
+        let Manner::Narrow(width) = self.manner else { return None };
+        let mut last = self.put_by.pop()?;
+        self.open.clone_from(&last.open);
+        self.observers.clone_from(&last.observers);
+        self.perhaps.clone_from(&last.perhaps);
+        self.spare.clone_from(&last.spare);
+        (self.observing, self.blind, self.slots) = (last.observing, last.blind, last.slots);
+        now.clear();
+        let left = last.rest.len().saturating_sub(width);
+        for configuration in last.rest.drain(left..).rev() {
+            let weight = self.model.weight(&configuration.state);
+            now.add(configuration, &self.observing, &self.blind, weight);
+        }
+        let place = last.place;
+        if !last.rest.is_empty() {
+            self.put_by.push(last);
+        }
+        Some(place)
     }
 
     fn keep(&self, mut configuration: Configuration<M::State, W>, open: Open, out: &mut Pool<M::State, W>) {
@@ -627,4 +723,70 @@ fn tell<S: std::fmt::Debug + Clone + Eq + Hash, const W: usize>(pool: &Pool<S, W
         }
     }
     states
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::brute::{self, Draw, Shape};
+    use super::super::calls::Calls;
+    use super::super::model::{ModelName, MultiRegister, Queue, Register, Stack};
+    use super::*;
+
+    fn every_manner<M: Model>(name: ModelName, model: impl Fn(&Calls) -> M, seed: u64) -> u32 {
+        let mut draw = Draw(seed);
+        let mut narrowed = 0;
+        for _ in 0..1000 {
+            let shape = Shape {
+                calls: 5 + draw.below(5) as usize,
+                processes: 2 + draw.below(5),
+                keys: 1,
+                values: 1 + draw.below(3),
+                unknown: [0, 200_000, 400_000][draw.below(3) as usize],
+                wrong: [0, 100_000, 300_000][draw.below(3) as usize],
+                unique: false,
+            };
+            let all = brute::random(name, &shape, draw.number());
+            if all.key_count() == 0 {
+                continue;
+            }
+            let (model, calls, limits) = (model(&all), all.of(0), Limits::new(&Budget::default()));
+            let expected = brute::linearizable(name, &all);
+            let by = |manner| {
+                let configurations = if manner == Manner::Full { 100_000 } else { 1_000 };
+                search(&model, calls, Limits { configurations, ..limits }, manner, most_open(calls)).0
+            };
+            assert_eq!(matches!(by(Manner::Full), Found::Holds), expected, "{calls:?}");
+            for width in 1..3 {
+                match by(Manner::Narrow(width)) {
+                    Found::Holds => assert!(expected, "{calls:?}"),
+                    Found::Stuck { .. } => assert!(!expected, "{calls:?}"),
+                    Found::Unknown { .. } => narrowed += 1,
+                }
+            }
+            if let Found::Stuck { .. } = by(Manner::Endless) {
+                assert!(!expected, "{calls:?}");
+            }
+        }
+        narrowed
+    }
+
+    #[test]
+    fn every_manner_of_search_agrees_with_brute_force() {
+        let mut narrowed = every_manner(ModelName::CasRegister, |_| Register, 1);
+        narrowed += every_manner(ModelName::Register, |_| Register, 2);
+        narrowed += every_manner(ModelName::Queue, |_| Queue, 3);
+        narrowed += every_manner(ModelName::Stack, |_| Stack, 4);
+        assert!(narrowed < 600, "a narrow search should seldom give up: {narrowed}");
+        // Models that borrow the calls are made anew for each history.
+        let shape =
+            Shape { calls: 8, processes: 4, keys: 1, values: 2, unknown: 200_000, wrong: 200_000, unique: false };
+        for seed in 0..200 {
+            let all = brute::random(ModelName::MultiRegister, &shape, seed);
+            let (model, limits) = (MultiRegister::new(&all), Limits::new(&Budget::default()));
+            let calls = all.of(0);
+            let found = search(&model, calls, limits, Manner::Narrow(1), most_open(calls)).0;
+            let expected = brute::linearizable(ModelName::MultiRegister, &all);
+            assert_eq!(matches!(found, Found::Holds), expected, "{calls:?} {found:?}");
+        }
+    }
 }

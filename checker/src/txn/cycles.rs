@@ -409,6 +409,8 @@ fn finer(dependencies: &Dependencies<'_>, local: &Local, worst: Kind) -> Vec<(Fi
     if worst <= Kind::G1c {
         return out;
     }
+    let seeing = Local::seeing(dependencies, local.vertices.clone());
+    let local = &seeing;
     let part = Part { dependencies, local, with: With::Data };
     let base = WW | WR | INFERRED;
     let Some(levels) = local.levels(base, |vertex| rank(dependencies, vertex)) else { return out };

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::components::components;
 use super::dependencies::{Dependencies, relation::*};
+use super::transactions::{LIMIT, Shape};
 
 /// A component. Vertices are numbers of their own, from 0, in the order of the dependencies' vertices.
 pub struct Local {
@@ -46,6 +47,39 @@ impl Local {
                 }
             });
         }
+        Local::from_triples(dependencies, vertices, triples)
+    }
+
+    /// The same with data only, and with a read dependency on the writer of *every* element that a list shows, not only of the last. Where that would be
+    /// more than thirty million edges, without.
+    pub fn seeing(dependencies: &Dependencies<'_>, vertices: Vec<u32>) -> Local {
+        const MOST: usize = 30_000_000;
+        let txns = dependencies.txns;
+        let number: FxHashMap<u32, u32> = vertices.iter().zip(0..).map(|(&vertex, at)| (vertex, at)).collect();
+        let mut triples: Vec<(u32, u32, u8)> = Vec::new();
+        for (&vertex, to) in vertices.iter().zip(0..) {
+            dependencies.predecessors(vertex, DATA, &mut |from, relation| {
+                if let Some(&from) = number.get(&from) {
+                    triples.push((from, to, relation));
+                }
+            });
+            if !dependencies.is_txn(vertex) || txns.shape != Shape::Lists || triples.len() > MOST {
+                continue;
+            }
+            for step in txns.steps_of(vertex).iter().filter(|step| !step.writes() && step.version < LIMIT) {
+                let place = txns.place[step.version as usize] as usize;
+                for &version in txns.order(step.key()).get(..place).unwrap_or_default() {
+                    let writer = dependencies.writer(version).and_then(|writer| number.get(&writer));
+                    if let Some(&from) = writer.filter(|&&from| from != to) {
+                        triples.push((from, to, WR));
+                    }
+                }
+            }
+        }
+        Local::from_triples(dependencies, vertices, triples)
+    }
+
+    fn from_triples(dependencies: &Dependencies<'_>, vertices: Vec<u32>, mut triples: Vec<(u32, u32, u8)>) -> Local {
         triples.sort_unstable();
         let mut first = vec![0_u32; vertices.len() + 1];
         let mut edges: Vec<Edge> = Vec::with_capacity(triples.len());

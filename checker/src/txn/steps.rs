@@ -1,6 +1,7 @@
 //! Why one transaction comes before another, step by step.
 
 use super::dependencies::{Dependencies, relation::*};
+use super::transactions::{LIMIT, NOBODY, Shape};
 
 /// A dependency between two transactions, with the steps that make it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +56,21 @@ pub fn last_missing(dependencies: &Dependencies<'_>, reader: u32, writer: u32) -
     all.iter().filter(|it| it.relation == RW).map(|it| it.from_step).max()
 }
 
-/// The first step of `reader` that read what `writer` wrote.
+/// The first step of `reader` that saw something that `writer` wrote: its value, or its element anywhere in a list.
 pub fn first_seeing(dependencies: &Dependencies<'_>, reader: u32, writer: u32) -> Option<usize> {
-    let all = reasons(dependencies, writer, reader);
-    all.iter().filter(|it| it.relation == WR).map(|it| it.to_step).min()
+    let txns = dependencies.txns;
+    let wrote = txns.steps_of(writer);
+    txns.steps_of(reader).iter().position(|read| {
+        let saw = |it: &super::Step| {
+            it.writes()
+                && it.key() == read.key()
+                && (it.version == read.version
+                    || (txns.shape == Shape::Lists
+                        && txns.place[it.version as usize] != NOBODY
+                        && txns.place[it.version as usize] < txns.place[read.version as usize]))
+        };
+        !read.writes() && read.version < LIMIT && wrote.iter().any(saw)
+    })
 }
 
 /// The first step of `later` that read or overwrote what `earlier` wrote.
