@@ -16,7 +16,7 @@ const SAME: &[(&str, Level, Within)] = &[
     ("prefix", Level::Prefix, Within::Nothing),
     ("causal-cerone", Level::Causal, Within::Nothing),
     ("read-atomic", Level::ReadAtomic, Within::Nothing),
-    ("read-committed", Level::ReadCommitted, Within::Nothing),
+    ("monotonic-atomic-view", Level::ReadCommitted, Within::Nothing),
 ];
 
 /// Compares; gives which models held, as bits.
@@ -28,7 +28,7 @@ fn compare(txns: &Transactions, what: &str) -> u32 {
     let names: Vec<&str> = report.anomalies.iter().map(|anomaly| anomaly.name.as_str()).collect();
     let mut held = 0;
     for (bit, &(model, level, within)) in SAME.iter().enumerate() {
-        // Elle's read committed says nothing of a transaction that contradicts itself.
+        // Below read atomic Elle says nothing of a transaction that contradicts itself.
         if level == Level::ReadCommitted && names.iter().any(|name| matches!(*name, "internal" | "future-read")) {
             continue;
         }

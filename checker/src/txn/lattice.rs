@@ -67,14 +67,14 @@ pub const MODELS: &[Model] = &[
         "read-committed",
         ["PL-2", "pl-2"],
         ["read-uncommitted"],
-        &["not-read-committed", "G1a", "G1b", "G1c", "dirty-update", "incompatible-order", "future-read"],
+        &["G1a", "G1b", "G1c", "dirty-update", "incompatible-order", "future-read"],
         "Nobody reads what failed, what was only intermediate, or in circles."
     ),
     model!(
         "monotonic-atomic-view",
         ["MAV"],
         ["read-committed"],
-        &["observed-transaction-vanishes"],
+        &["observed-transaction-vanishes", "not-monotonic-atomic-view"],
         "Once a transaction has seen one effect of another, it sees all of them from then on."
     ),
     model!(

@@ -23,7 +23,8 @@ const QUESTIONS: &[(&str, Level, Within)] = &[
     ("prefix", Level::Prefix, Within::Nothing),
     ("causal-cerone", Level::Causal, Within::Nothing),
     ("read-atomic", Level::ReadAtomic, Within::Nothing),
-    ("read-committed", Level::ReadCommitted, Within::Nothing),
+    // The read committed of Biswas and Enea, and of AWDIT, orders what a transaction reads after what it has seen: monotonic atomic view.
+    ("monotonic-atomic-view", Level::ReadCommitted, Within::Nothing),
 ];
 
 /// What came of the questions.
@@ -77,7 +78,7 @@ pub fn ask(
         match decide(level, within, txns, budget) {
             Decision::Holds => held.push(model),
             Decision::Unknown { why } => answers.unknown.push((model, why)),
-            // A transaction that contradicts itself is an anomaly of its own, which Elle's read committed does not prohibit.
+            // A transaction that contradicts itself is an anomaly of its own, which Elle's weaker models do not prohibit.
             Decision::Violated(Proof::Read { fault: Fault::Internal | Fault::Future, .. }) => {}
             Decision::Violated(proof) => {
                 let name = format!("not-{model}");
