@@ -98,7 +98,7 @@ pub fn decide_by(level: Level, within: Within, txns: &Transactions, budget: &Bud
     let proof = match level {
         Level::ReadCommitted => weak::read_committed(&facts, within),
         Level::ReadAtomic => weak::read_atomic(&facts, within),
-        Level::Causal => causal::causal(&facts, within),
+        Level::Causal => return or_doubled(causal::causal(&facts, within, budget), &facts),
         Level::Prefix | Level::SnapshotIsolation | Level::Serializable => {
             return or_doubled(strong::strong(&facts, level, within, budget, ways), &facts);
         }
