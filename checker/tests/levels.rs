@@ -7,17 +7,11 @@ use gainsay_checker::Budget;
 use gainsay_checker::formats::{awdit, dbcop, plume};
 use gainsay_checker::history::Outcome;
 use gainsay_checker::txn::brute::{self, sketch, source};
-use gainsay_checker::txn::levels::{Decision, INITIAL, Level, Link, Proof, Ways, Why, Within, decide, decide_by};
+use gainsay_checker::txn::levels::{
+    Decision, INITIAL, LEVELS, Level, Link, Proof, Ways, Why, Within, decide, decide_by,
+};
 use gainsay_checker::txn::{Shape, Transactions};
 
-const LEVELS: [Level; 6] = [
-    Level::ReadCommitted,
-    Level::ReadAtomic,
-    Level::Causal,
-    Level::Prefix,
-    Level::SnapshotIsolation,
-    Level::Serializable,
-];
 const WITHIN: [Within; 3] = [Within::Nothing, Within::Sessions, Within::RealTime];
 const SHAPES: [Shape; 2] = [Shape::Registers, Shape::Lists];
 
@@ -128,7 +122,7 @@ fn histories_of_four_and_five_steps_are_judged_as_brute_force_does() {
             let mut at = 0_u64;
             source::each(shape, source::Size { steps, txns: 4, processes: 3 }, |history| {
                 at += 1;
-                if at % stride == 0 {
+                if at.is_multiple_of(stride) {
                     compare(&sketch::transactions(shape, history), &history, &mut counts);
                 }
                 begun.elapsed() < Duration::from_secs(3)
@@ -144,7 +138,7 @@ fn drawn_histories_are_judged_as_brute_force_does() {
     for shape in SHAPES {
         let mut counts = [[0; 2]; 6];
         for seed in 0..seeds {
-            let most = if seed % 4 == 0 { 8 } else { 5 };
+            let most = if seed.is_multiple_of(4) { 8 } else { 5 };
             let history = source::drawn_sketch(seed, shape, most);
             compare(&sketch::transactions(shape, &history), &(seed, &history), &mut counts);
         }
@@ -256,4 +250,10 @@ fn a_line_that_is_no_step_is_refused_with_its_number_and_what_was_expected() {
     let wrong = |text: &str| awdit::read(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(wrong("w 1 2\n-\n"), "line 2: ----- or ===== expected, found \"\"");
     assert!(dbcop::read(b"{\n\"data\": 3}").unwrap_err().to_string().starts_with("line 2: "));
+}
+
+#[test]
+fn a_seed_is_a_history_and_a_comparison() {
+    assert_eq!((0..200).find_map(|seed| brute::disagreement(seed, Shape::Registers)), None);
+    assert_eq!((0..200).find_map(|seed| brute::disagreement(seed, Shape::Lists)), None);
 }

@@ -55,6 +55,16 @@ pub enum Level {
     Serializable,
 }
 
+/// All levels, each implied by the next.
+pub const LEVELS: [Level; 6] = [
+    Level::ReadCommitted,
+    Level::ReadAtomic,
+    Level::Causal,
+    Level::Prefix,
+    Level::SnapshotIsolation,
+    Level::Serializable,
+];
+
 /// Which order the commit order must extend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Within {
