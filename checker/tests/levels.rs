@@ -137,7 +137,7 @@ fn drawn_histories_are_judged_as_brute_force_does() {
     let seeds = std::env::var("LEVELS_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(4_000);
     for shape in SHAPES {
         let mut counts = [[0; 2]; 6];
-        for seed in 0..seeds {
+        for seed in 0_u64..seeds {
             let most = if seed.is_multiple_of(4) { 8 } else { 5 };
             let history = source::drawn_sketch(seed, shape, most);
             compare(&sketch::transactions(shape, &history), &(seed, &history), &mut counts);
