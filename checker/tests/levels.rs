@@ -257,3 +257,25 @@ fn a_seed_is_a_history_and_a_comparison() {
     assert_eq!((0..200).find_map(|seed| brute::disagreement(seed, Shape::Registers)), None);
     assert_eq!((0..200).find_map(|seed| brute::disagreement(seed, Shape::Lists)), None);
 }
+
+#[test]
+fn a_lost_own_write_is_seen_though_the_initial_state_was_read() {
+    let txns = plume::read(b"w(1,1,0,0)\nr(1,0,0,1)\n").unwrap();
+    assert!(holds(Level::ReadCommitted, Within::Sessions, &txns));
+    assert!(!holds(Level::ReadAtomic, Within::Sessions, &txns));
+    assert!(!holds(Level::Causal, Within::Sessions, &txns));
+    assert!(holds(Level::Serializable, Within::Nothing, &txns));
+}
+
+#[test]
+fn a_value_that_two_wrote_is_not_known_to_be_read_from_either() {
+    let txns = plume::read(b"w(1,1,0,0)\nw(1,1,1,1)\nr(1,1,2,2)\n").unwrap();
+    let decision = decide(Level::Serializable, Within::Sessions, &txns, &Budget::default());
+    assert!(matches!(decision, Decision::Unknown { .. }), "{decision:?}");
+}
+
+#[test]
+fn reading_ones_own_first_write_before_the_second_is_legal() {
+    let txns = plume::read(b"w(1,1,0,0)\nr(1,1,0,0)\nw(1,2,0,0)\nr(1,2,1,1)\n").unwrap();
+    assert_eq!(strength(&txns), 6);
+}
