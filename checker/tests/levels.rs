@@ -7,17 +7,11 @@ use gainsay_checker::Budget;
 use gainsay_checker::formats::{awdit, dbcop, plume};
 use gainsay_checker::history::Outcome;
 use gainsay_checker::txn::brute::{self, sketch, source};
-use gainsay_checker::txn::levels::{Decision, INITIAL, Level, Link, Proof, Ways, Why, Within, decide, decide_by};
+use gainsay_checker::txn::levels::{
+    Decision, INITIAL, LEVELS, Level, Link, Proof, Ways, Why, Within, decide, decide_by,
+};
 use gainsay_checker::txn::{Shape, Transactions};
 
-const LEVELS: [Level; 6] = [
-    Level::ReadCommitted,
-    Level::ReadAtomic,
-    Level::Causal,
-    Level::Prefix,
-    Level::SnapshotIsolation,
-    Level::Serializable,
-];
 const WITHIN: [Within; 3] = [Within::Nothing, Within::Sessions, Within::RealTime];
 const SHAPES: [Shape; 2] = [Shape::Registers, Shape::Lists];
 
@@ -128,7 +122,7 @@ fn histories_of_four_and_five_steps_are_judged_as_brute_force_does() {
             let mut at = 0_u64;
             source::each(shape, source::Size { steps, txns: 4, processes: 3 }, |history| {
                 at += 1;
-                if at % stride == 0 {
+                if at.is_multiple_of(stride) {
                     compare(&sketch::transactions(shape, history), &history, &mut counts);
                 }
                 begun.elapsed() < Duration::from_secs(3)
@@ -143,8 +137,8 @@ fn drawn_histories_are_judged_as_brute_force_does() {
     let seeds = std::env::var("LEVELS_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(4_000);
     for shape in SHAPES {
         let mut counts = [[0; 2]; 6];
-        for seed in 0..seeds {
-            let most = if seed % 4 == 0 { 8 } else { 5 };
+        for seed in 0_u64..seeds {
+            let most = if seed.is_multiple_of(4) { 8 } else { 5 };
             let history = source::drawn_sketch(seed, shape, most);
             compare(&sketch::transactions(shape, &history), &(seed, &history), &mut counts);
         }
@@ -256,4 +250,32 @@ fn a_line_that_is_no_step_is_refused_with_its_number_and_what_was_expected() {
     let wrong = |text: &str| awdit::read(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(wrong("w 1 2\n-\n"), "line 2: ----- or ===== expected, found \"\"");
     assert!(dbcop::read(b"{\n\"data\": 3}").unwrap_err().to_string().starts_with("line 2: "));
+}
+
+#[test]
+fn a_seed_is_a_history_and_a_comparison() {
+    assert_eq!((0..200).find_map(|seed| brute::disagreement(seed, Shape::Registers)), None);
+    assert_eq!((0..200).find_map(|seed| brute::disagreement(seed, Shape::Lists)), None);
+}
+
+#[test]
+fn a_lost_own_write_is_seen_though_the_initial_state_was_read() {
+    let txns = plume::read(b"w(1,1,0,0)\nr(1,0,0,1)\n").unwrap();
+    assert!(holds(Level::ReadCommitted, Within::Sessions, &txns));
+    assert!(!holds(Level::ReadAtomic, Within::Sessions, &txns));
+    assert!(!holds(Level::Causal, Within::Sessions, &txns));
+    assert!(holds(Level::Serializable, Within::Nothing, &txns));
+}
+
+#[test]
+fn a_value_that_two_wrote_is_not_known_to_be_read_from_either() {
+    let txns = plume::read(b"w(1,1,0,0)\nw(1,1,1,1)\nr(1,1,2,2)\n").unwrap();
+    let decision = decide(Level::Serializable, Within::Sessions, &txns, &Budget::default());
+    assert!(matches!(decision, Decision::Unknown { .. }), "{decision:?}");
+}
+
+#[test]
+fn reading_ones_own_first_write_before_the_second_is_legal() {
+    let txns = plume::read(b"w(1,1,0,0)\nr(1,1,0,0)\nw(1,2,0,0)\nr(1,2,1,1)\n").unwrap();
+    assert_eq!(strength(&txns), 6);
 }

@@ -51,7 +51,7 @@ pub fn read(text: &[u8]) -> Result<Transactions, Malformed> {
 }
 
 /// Writes a history: sessions one after the other, without what was aborted. Reads of unknown values are left out, and, since there
-/// are no words for them, those of the initial state: it is written first, by a session of its own, with a value that is not used otherwise.
+/// are no words for them, those of the initial state: what it says then holds if the history does, but not the other way round.
 ///
 /// # Errors
 ///

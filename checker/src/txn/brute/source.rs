@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use crate::history::Outcome;
 use crate::txn::brute::sketch::{Move, Sketched, transactions};
-use crate::txn::levels::Level;
+use crate::txn::levels::{LEVELS, Level};
 use crate::txn::transactions::{Shape, Transactions};
 
 /// How large the enumerated histories are.
@@ -189,15 +189,6 @@ struct Store {
     saw: Vec<u32>,
     values: Vec<u32>,
 }
-
-const LEVELS: [Level; 6] = [
-    Level::ReadCommitted,
-    Level::ReadAtomic,
-    Level::Causal,
-    Level::Prefix,
-    Level::SnapshotIsolation,
-    Level::Serializable,
-];
 
 impl Store {
     fn run(dice: &mut Dice, shape: Shape, most: usize) -> Vec<Sketched> {

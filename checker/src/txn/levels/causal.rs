@@ -8,52 +8,84 @@
 //! Without sessions every transaction is a process of its own, and clocks would be quadratic. Then sets of 256 transactions at a time are carried
 //! through the history, O(n² / 256) words of four; only if the cheaper question with sessions is answered with no.
 
+use std::time::Instant;
+
+use crate::evidence::Budget;
 use crate::history::Outcome;
-use crate::txn::levels::Within;
 use crate::txn::levels::facts::Facts;
 use crate::txn::levels::lanes::Lanes;
 use crate::txn::levels::precedence::{Precedence, Successors, before_everything};
 use crate::txn::levels::proof::{INITIAL, Proof, Why};
 use crate::txn::levels::sweep::Sweep;
 use crate::txn::levels::weak::Demands;
+use crate::txn::levels::{Decision, Within};
 use crate::txn::transactions::NOBODY;
 
-pub(crate) fn causal(facts: &Facts, within: Within) -> Option<Proof> {
-    if within == Within::Nothing {
-        causal_within(facts, Within::Sessions)?;
+pub(crate) fn causal(facts: &Facts, within: Within, budget: &Budget) -> Decision {
+    let deadline = Instant::now() + budget.time;
+    if within == Within::Nothing && causal_within(facts, Within::Sessions, deadline) == Ok(None) {
+        return Decision::Holds;
     }
-    causal_within(facts, within)
+    match causal_within(facts, within, deadline) {
+        Ok(None) => Decision::Holds,
+        Ok(Some(proof)) => Decision::Violated(proof),
+        Err(OutOfTime) => {
+            Decision::Unknown { why: "who led to what without sessions was not worked out in time".into() }
+        }
+    }
 }
 
-fn causal_within(facts: &Facts, within: Within) -> Option<Proof> {
+/// The budget ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OutOfTime;
+
+fn causal_within(facts: &Facts, within: Within, deadline: Instant) -> Result<Option<Proof>, OutOfTime> {
     let precedence = Precedence::of(facts, within);
     let successors = Successors::of(precedence.nodes(), |visit| precedence.each(false, visit));
     let order = successors.order();
     if order.len() < successors.nodes() {
-        return precedence.refuted(&[], |_| {});
+        return Ok(precedence.refuted(&[], |_| {}));
     }
-    let walk = |demand: &mut dyn FnMut(u32, u32, u32, u32)| match within {
-        Within::Nothing => by_sets(facts, &successors, &order, demand),
-        _ => Clocks::new(facts, &precedence).walk(&order, demand),
+    let mut sets = usize::MAX;
+    let walk = |sets: &mut usize, demand: &mut dyn FnMut(u32, u32, u32, u32)| match within {
+        Within::Nothing => by_sets(facts, &successors, &order, deadline, sets, demand),
+        _ => {
+            Clocks::new(facts, &precedence).walk(&order, demand);
+            true
+        }
     };
     let mut demands = Demands::new(facts.txns.len());
-    walk(&mut |seen, source, by, key| demands.add(seen, source, by, key));
+    let complete = walk(&mut sets, &mut |seen, source, by, key| demands.add(seen, source, by, key));
     if let Some((seen, by, key)) = demands.impossible {
-        return Some(before_everything(seen, by, key));
+        return Ok(Some(before_everything(seen, by, key)));
     }
-    precedence.refuted(&demands.pairs, |add| {
-        walk(&mut |seen, source, by, key| add(seen, source, Why::Seen { by, key }));
-    })
+    // What some of the demands refute is refuted; for the rest all of them are needed.
+    let refuted = precedence.refuted(&demands.pairs, |add| {
+        walk(&mut sets, &mut |seen, source, by, key| add(seen, source, Why::Seen { by, key }));
+    });
+    if refuted.is_none() && !complete { Err(OutOfTime) } else { Ok(refuted) }
 }
 
-/// The demands of every read, by carrying sets of writers through the history.
-fn by_sets(facts: &Facts, successors: &Successors, order: &[u32], demand: &mut dyn FnMut(u32, u32, u32, u32)) {
+/// The demands of every read, by carrying `sets` sets of writers through the history; false if time ran out.
+fn by_sets(
+    facts: &Facts,
+    successors: &Successors,
+    order: &[u32],
+    deadline: Instant,
+    sets: &mut usize,
+    demand: &mut dyn FnMut(u32, u32, u32, u32),
+) -> bool {
     // Only what somebody reads from is seen by anybody.
     let mut read_from = vec![false; facts.txns.len()];
     facts.all_reads().iter().filter(|read| read.from != INITIAL).for_each(|read| read_from[read.from as usize] = true);
     let sources: Vec<u32> = order.iter().copied().filter(|&t| read_from[t as usize]).collect();
     let mut sweep = Sweep::new(successors.nodes(), facts.txns.keys.len());
-    for block in sources.chunks(Sweep::WIDTH) {
+    for (at, block) in sources.chunks(Sweep::WIDTH).enumerate().take(*sets) {
+        if *sets == usize::MAX && Instant::now() > deadline {
+            // Whoever asks for reasons gets those of the demands that were made.
+            *sets = at;
+            return false;
+        }
         sweep.begin(block, |t, mark| facts.writes(t).iter().for_each(|&key| mark(key)));
         sweep.run(successors, order, |t, seen| {
             for read in facts.reads(t) {
@@ -65,6 +97,7 @@ fn by_sets(facts: &Facts, successors: &Successors, order: &[u32], demand: &mut d
             }
         });
     }
+    true
 }
 
 /// The clock of a transaction: of each lane, how many writers it sees.

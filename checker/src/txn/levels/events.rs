@@ -242,13 +242,15 @@ impl<'a> Events<'a> {
                 if node == NOBODY {
                     continue;
                 }
-                if serializable && hidden[key as usize].contains(&t) {
+                if serializable && hidden[key as usize].binary_search(&t).is_ok() {
                     let update = std::mem::replace(&mut updates[key as usize], t);
-                    if update == t {
-                        continue;
-                    }
-                    for &other in &hidden[key as usize] {
-                        self.edge(from, self.commit[other as usize], why);
+                    if update == NOBODY {
+                        for &other in &hidden[key as usize] {
+                            self.edge(from, self.commit[other as usize], why);
+                        }
+                    } else if update != t {
+                        // The other has an edge to this one: a circle, and no need for more.
+                        self.edge(from, self.commit[update as usize], why);
                     }
                 } else {
                     self.edge(from, node, why);

@@ -26,11 +26,10 @@ struct Schedule<'a> {
     /// Where the parts of each node begin.
     part_first: Vec<u32>,
     parts: Vec<(u32, Part)>,
-    /// Of each key, the block whose readers are awaited, and the one whose commits are.
-    reading: Vec<u32>,
-    writing: Vec<u32>,
-    /// Who waits for each key.
-    waiting: Vec<Vec<u32>>,
+    /// Of each key, the block whose readers are awaited, and after it, the one whose commits are.
+    held: Vec<u32>,
+    /// Who waits for each of these.
+    waiting: Vec<BinaryHeap<Reverse<(u64, u32)>>>,
     free: Vec<u32>,
     writers: BinaryHeap<Reverse<(u64, u32)>>,
 }
@@ -87,9 +86,8 @@ impl<'a> Schedule<'a> {
             before: vec![0; events.nodes as usize],
             part_first,
             parts,
-            reading: vec![NOBODY; keys],
-            writing: vec![NOBODY; keys],
-            waiting: vec![Vec::new(); keys],
+            held: vec![NOBODY; 2 * keys],
+            waiting: vec![BinaryHeap::new(); 2 * keys],
             free: Vec::new(),
             writers: BinaryHeap::new(),
         }
@@ -115,9 +113,12 @@ impl<'a> Schedule<'a> {
             self.perform(node);
             return Some(node);
         }
-        while let Some(Reverse((_, node))) = self.writers.pop() {
+        while let Some(Reverse((hint, node))) = self.writers.pop() {
             match self.obstacle(node) {
-                Some(key) => self.waiting[key as usize].push(node),
+                Some(slot) => {
+                    self.waiting[slot].push(Reverse((hint, node)));
+                    self.pass_on(node, slot);
+                }
                 None => {
                     self.perform(node);
                     return Some(node);
@@ -127,17 +128,19 @@ impl<'a> Schedule<'a> {
         None
     }
 
-    /// A key of which another block is not complete.
-    fn obstacle(&self, node: u32) -> Option<u32> {
+    /// What a part takes or gives back: a key's readers, or its commits.
+    fn slot(&self, block: u32, part: Part) -> usize {
+        let key = self.events.blocks[block as usize].key as usize;
+        2 * key + usize::from(matches!(part, Part::Begin | Part::Tail))
+    }
+
+    /// Something that `node` takes and another block holds.
+    fn obstacle(&self, node: u32) -> Option<usize> {
         self.parts(node).find_map(|at| {
             let (block, part) = self.parts[at];
-            let key = self.events.blocks[block as usize].key;
-            let taken = match part {
-                Part::Head => self.reading[key as usize],
-                Part::Begin => self.writing[key as usize],
-                Part::Tail | Part::Last => NOBODY,
-            };
-            (taken != NOBODY && taken != block).then_some(key)
+            let slot = self.slot(block, part);
+            let taken = matches!(part, Part::Head | Part::Begin) && self.held[slot] != NOBODY;
+            (taken && self.held[slot] != block).then_some(slot)
         })
     }
 
@@ -145,19 +148,26 @@ impl<'a> Schedule<'a> {
         for closing in [false, true] {
             for at in self.parts(node) {
                 let (block, part) = self.parts[at];
-                let key = self.events.blocks[block as usize].key as usize;
-                match part {
-                    Part::Head if !closing => self.reading[key] = block,
-                    Part::Begin if !closing => self.writing[key] = block,
-                    Part::Last if closing => self.reading[key] = NOBODY,
-                    Part::Tail if closing => self.writing[key] = NOBODY,
-                    _ => continue,
+                let slot = self.slot(block, part);
+                if closing == matches!(part, Part::Head | Part::Begin) {
+                    continue;
                 }
+                self.held[slot] = if closing { NOBODY } else { block };
                 if closing {
-                    for waiting in std::mem::take(&mut self.waiting[key]) {
-                        self.writers.push(Reverse((self.events.hint(waiting), waiting)));
-                    }
+                    self.writers.extend(self.waiting[slot].pop());
                 }
+            }
+        }
+    }
+
+    /// `node` was woken but has to wait on: another may have what it leaves. One at a time, or a key that many wait for would wake all of
+    /// them for each.
+    fn pass_on(&mut self, node: u32, obstacle: usize) {
+        for at in self.parts(node) {
+            let (block, part) = self.parts[at];
+            let slot = self.slot(block, part);
+            if slot != obstacle && matches!(part, Part::Head | Part::Begin) && self.held[slot] == NOBODY {
+                self.writers.extend(self.waiting[slot].pop());
             }
         }
     }

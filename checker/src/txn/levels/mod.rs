@@ -55,6 +55,16 @@ pub enum Level {
     Serializable,
 }
 
+/// All levels, each implied by the next.
+pub const LEVELS: [Level; 6] = [
+    Level::ReadCommitted,
+    Level::ReadAtomic,
+    Level::Causal,
+    Level::Prefix,
+    Level::SnapshotIsolation,
+    Level::Serializable,
+];
+
 /// Which order the commit order must extend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Within {
@@ -98,7 +108,7 @@ pub fn decide_by(level: Level, within: Within, txns: &Transactions, budget: &Bud
     let proof = match level {
         Level::ReadCommitted => weak::read_committed(&facts, within),
         Level::ReadAtomic => weak::read_atomic(&facts, within),
-        Level::Causal => causal::causal(&facts, within),
+        Level::Causal => return or_doubled(causal::causal(&facts, within, budget), &facts),
         Level::Prefix | Level::SnapshotIsolation | Level::Serializable => {
             return or_doubled(strong::strong(&facts, level, within, budget, ways), &facts);
         }

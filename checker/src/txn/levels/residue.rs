@@ -39,7 +39,7 @@ pub(crate) fn search(events: &Events, deadline: Instant, steps: u64) -> Search {
     let Some(reach) = Reach::of(events, &successors, &successors.order()) else {
         return gave_up(events.facts.txns.len());
     };
-    let Some(open) = open(events, &reach) else { return gave_up(events.facts.txns.len()) };
+    let Some(open) = open(events, &reach, deadline) else { return gave_up(events.facts.txns.len()) };
     let mut steps = steps;
     for (nodes, pairs) in components(events, &open) {
         let mut residue = Residue::new(events, &reach, &nodes, &pairs);
@@ -58,10 +58,13 @@ pub(crate) fn search(events: &Events, deadline: Instant, steps: u64) -> Search {
     Search::Found
 }
 
-fn open(events: &Events, reach: &Reach) -> Option<Pairs> {
+fn open(events: &Events, reach: &Reach, deadline: Instant) -> Option<Pairs> {
     let mut open = Pairs::new();
     for range in events.keys() {
         for first in range.clone() {
+            if Instant::now() > deadline {
+                return None;
+            }
             for second in first + 1..range.end {
                 let (a, b) = (events.blocks[first], events.blocks[second]);
                 let decided = |a: Block, b: Block| {
