@@ -34,6 +34,12 @@ fn compare(txns: &Transactions, what: &str) -> u32 {
         }
         let fast = !names.iter().any(|name| lattice::prohibits(model, name));
         let brute = brute::holds(level, within, txns);
+        // The levels take a list for its last element; whoever saw any element saw its writer, which is the stronger reading.
+        if txns.shape == Shape::Lists && level <= Level::Causal {
+            assert!(brute || !fast, "{model} {what}: {names:?}");
+            held |= u32::from(fast) << bit;
+            continue;
+        }
         assert_eq!(fast, brute, "{model} {what}: {names:?}\n{:?}\n{:?}", txns.txns, txns.steps);
         held |= u32::from(fast) << bit;
     }

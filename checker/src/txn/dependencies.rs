@@ -161,9 +161,11 @@ impl<'t> Dependencies<'t> {
 
     #[inline]
     fn data(&self, txn: u32, wanted: u8, each: &mut impl FnMut(u32, u8)) {
+        let answered = self.txns.txns[txn as usize].outcome == Outcome::Ok;
         for step in self.txns.steps_of(txn) {
             if !step.writes() {
                 if wanted & WR != 0
+                    && answered
                     && let Some(writer) = self.writer(step.version)
                     && writer != txn
                 {
@@ -218,11 +220,18 @@ fn counting(txns: &Transactions) -> Vec<bool> {
             }
         }
     };
+    let answered = |step: u32| txns.txns[txns.txn_of(step) as usize].outcome == Outcome::Ok;
     if txns.shape == Shape::Lists {
         txns.orders.iter().for_each(|&version| see(version));
-        txns.odd.iter().flat_map(|odd| &odd.versions).for_each(|&version| see(version));
+        txns.odd
+            .iter()
+            .filter(|odd| answered(odd.step))
+            .flat_map(|odd| &odd.versions)
+            .for_each(|&version| see(version));
     } else {
-        txns.steps.iter().filter(|step| !step.writes()).for_each(|step| see(step.version));
+        for (txn, _) in txns.txns.iter().enumerate().filter(|(_, txn)| txn.outcome == Outcome::Ok) {
+            txns.steps_of(txn as u32).iter().filter(|step| !step.writes()).for_each(|step| see(step.version));
+        }
     }
     counts
 }
@@ -242,8 +251,10 @@ fn readers(txns: &Transactions, counts: &[bool]) -> (Vec<u32>, Vec<u32>) {
         }
     };
     let mut first = vec![0_u32; versions + txns.keys.len() + 2];
+    // What a transaction of unknown outcome read means nothing.
+    let answered = |txn: u32| counts[txn as usize] && txns.txns[txn as usize].outcome == Outcome::Ok;
     for txn in 0..txns.len() as u32 {
-        if counts[txn as usize] {
+        if answered(txn) {
             txns.steps_of(txn).iter().filter_map(slot).for_each(|at| first[at + 2] += 1);
         }
     }
@@ -252,7 +263,7 @@ fn readers(txns: &Transactions, counts: &[bool]) -> (Vec<u32>, Vec<u32>) {
     }
     let mut readers = vec![0_u32; first[first.len() - 1] as usize];
     for txn in 0..txns.len() as u32 {
-        if counts[txn as usize] {
+        if answered(txn) {
             for at in txns.steps_of(txn).iter().filter_map(slot) {
                 readers[first[at + 1] as usize] = txn;
                 first[at + 1] += 1;

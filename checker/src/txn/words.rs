@@ -169,8 +169,22 @@ impl<'a, 't> Teller<'a, 't> {
         let all = reasons(self.dependencies, from, to);
         match all.iter().find(|reason| reason.relation == wanted) {
             Some(reason) => self.data(reason, from, to),
-            None => "it does".to_string(),
+            None => self.shown(from, to).unwrap_or_else(|| "of what both did".to_string()),
         }
+    }
+
+    /// Where a list that `to` read shows an append of `from` that is not its last element.
+    fn shown(&self, from: u32, to: u32) -> Option<String> {
+        let place = |version: u32| self.txns.place.get(version as usize).copied().unwrap_or(u32::MAX);
+        self.txns.steps_of(to).iter().filter(|read| !read.writes() && read.version < LIMIT).find_map(|read| {
+            let wrote = self
+                .txns
+                .steps_of(from)
+                .iter()
+                .find(|it| it.writes() && it.key() == read.key() && place(it.version) <= place(read.version))?;
+            let (key, value) = (&self.txns.keys[read.key() as usize], self.txns.value(wrote.version));
+            Some(format!("{} read key {key} and saw {}'s append of {value}", self.name(to), self.name(from)))
+        })
     }
 
     fn real_time(&self, from: u32, to: u32) -> String {
