@@ -41,6 +41,7 @@ pub mod log;
 pub mod meta;
 pub mod objects;
 mod proof;
+pub mod selftest;
 mod sharpness;
 pub mod text;
 pub mod txn;

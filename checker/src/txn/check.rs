@@ -36,6 +36,8 @@ pub struct Options {
     pub besides: usize,
     /// How far searches go.
     pub budget: Budget,
+    /// Whether what the graph leaves open is asked directly.
+    pub direct: bool,
     /// Whether a value that nobody wrote to a register is only shown, as with Elle.
     pub lenient: bool,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             cases: 8,
             besides: 200_000,
             budget: Budget::default(),
+            direct: true,
             lenient: false,
         }
     }
@@ -163,7 +166,7 @@ pub fn check(txns: &Transactions, options: &Options) -> Report {
     let whole = found.anomalies.is_empty();
     let asked = |model: &str| options.models.iter().any(|asked| lattice::implied(&resolve(asked)).contains(&model));
     let mut unknown = Vec::new();
-    if open(txns) {
+    if options.direct && open(txns) {
         let judged = found.names();
         let wanted = |model: &'static str| asked(model) || txns.len() <= options.besides;
         let answers = ask(txns, &dependencies, &judged, &options.budget, &wanted);
