@@ -6,6 +6,7 @@
 //!
 //! Random numbers come from ChaCha with eight rounds, seeded by the plan.
 
+pub mod planted;
 pub mod store;
 pub mod written;
 

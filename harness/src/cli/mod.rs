@@ -5,11 +5,14 @@
 
 mod check;
 mod compare;
+mod convert;
 mod demo;
 mod explanations;
+mod generate;
 mod list;
 pub mod options;
 mod run;
+mod selftest;
 
 use std::ffi::OsString;
 
@@ -52,6 +55,12 @@ enum Command {
     Report(check::ReportArgs),
     /// Puts several runs on one page
     Compare(compare::CompareArgs),
+    /// Writes a history in another format
+    Convert(convert::ConvertArgs),
+    /// Makes up a history: valid, or with a named anomaly in it
+    Generate(generate::GenerateArgs),
+    /// Compares the checkers with brute force and with second algorithms
+    Selftest(selftest::SelftestArgs),
     /// Lists databases, modes, workloads, faults and guarantees
     List(list::ListArgs),
     /// Starts a node of the reference database; `gainsay refdb --help` lists its flags
@@ -96,6 +105,9 @@ fn parsed(args: Vec<OsString>) -> Exit {
         Command::Check(args) => check::main(&args),
         Command::Report(args) => check::report(&args),
         Command::Compare(args) => compare::main(&args),
+        Command::Convert(args) => convert::main(&args),
+        Command::Generate(args) => generate::main(&args),
+        Command::Selftest(args) => selftest::main(&args),
         Command::List(args) => list::main(&args),
         Command::Refdb { args } => {
             let code = refdb::main_from(std::iter::once(OsString::from("gainsay refdb")).chain(args));
@@ -120,7 +132,10 @@ gainsay finds out which consistency guarantees a replicated database keeps while
   gainsay run --ack async --reads any  another mode; `gainsay list` shows what there is
   gainsay run --db exec --start CMD --client CMD
                                        your own database
-  gainsay check DIR|FILE               judge a history again, or one of another tool
+  gainsay check DIR|FILE…              judge a history again, or one of another tool
+  gainsay explain NAME                 what an anomaly or a model means
+  gainsay convert FILE --to FORMAT     write a history in another format
+  gainsay generate --anomaly NAME      make up a history, with something wrong in it
   gainsay report DIR                   render the report again
   gainsay compare DIR DIR…             several runs on one page
   gainsay list                         databases, modes, workloads, faults, guarantees
