@@ -7,6 +7,7 @@ mod anomalies;
 mod guarantees;
 mod models;
 mod orders;
+mod searched;
 
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Entry {
 
 /// Every entry: anomalies, models, guarantees.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    anomalies::ENTRIES.iter().chain(orders::ENTRIES).chain(models::ENTRIES).chain(guarantees::ENTRIES)
+    anomalies::ENTRIES.iter().chain(orders::ENTRIES).chain(searched::ENTRIES).chain(models::ENTRIES).chain(guarantees::ENTRIES)
 }
 
 /// The entry of that name or alias; `-item` in a name says nothing, since everything here is about items.

@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Corrupted pages and encodings; two tests that share a database; data left over from the run before; a \
             client that mixes up the answers of two requests.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 6"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "duplicate-elements",
@@ -49,7 +49,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Retries that are not idempotent: in the driver, in the coordinator after a timeout, or when a log is \
             replayed after a crash.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 6"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "cyclic-versions",
@@ -128,7 +128,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Updates computed from uncommitted data; rollbacks that restore only what was not touched since.",
         systems: &[],
         sources: &[
-            "Kingsbury and Alvaro, Elle (VLDB 2020), section 6",
+            "Kingsbury and Alvaro, Elle (VLDB 2020)",
             "Berenson et al., A Critique of ANSI SQL Isolation Levels (1995), P0",
         ],
     },
@@ -146,7 +146,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Replicas that apply concurrent writes in the order of arrival; two leaders at once; a write that was \
             lost and applied again later.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 4"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "future-read",
@@ -159,7 +159,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Statements that are reordered or sent in parallel; a transaction that was committed, reported as \
             unknown, and run again by the driver.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 6"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "internal",
@@ -173,7 +173,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             later read sees a newer version; buffered writes that are lost when a shard moves.",
         systems: &["MySQL 8.0.34 at Repeatable Read (Jepsen 2023)"],
         sources: &[
-            "Kingsbury and Alvaro, Elle (VLDB 2020), section 6",
+            "Kingsbury and Alvaro, Elle (VLDB 2020)",
             "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015), axiom INT",
         ],
     },
@@ -189,7 +189,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Read committed where every statement reads whatever replica or shard is next; writes that become visible \
             shard by shard.",
         systems: &["MySQL 8.0.34 at Repeatable Read (Jepsen 2023)"],
-        sources: &["Bailis et al., Highly Available Transactions (VLDB 2013), section 5.1.2"],
+        sources: &["Bailis et al., Highly Available Transactions (VLDB 2013)"],
     },
     Entry {
         name: "fractured-read",
@@ -203,7 +203,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Snapshots that are taken for each statement; commits that reach the shards one after the other; caches \
             and indices that lag behind the rows.",
         systems: &[],
-        sources: &["Bailis et al., Scalable Atomic Visibility with RAMP Transactions (SIGMOD 2014), section 3"],
+        sources: &["Bailis et al., Scalable Atomic Visibility with RAMP Transactions (SIGMOD 2014)"],
     },
     Entry {
         name: "G-monotonic",
@@ -385,8 +385,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "development releases of FaunaDB (Jepsen 2019)",
         ],
         sources: &[
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015), theorem 16",
-            "Sovran et al., Transactional Storage for Geo-Replicated Systems (SOSP 2011), section 3.2",
+            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Sovran et al., Transactional Storage for Geo-Replicated Systems (SOSP 2011)",
         ],
     },
     Entry {

@@ -18,7 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "A client that sends to several nodes, or over a pool of connections; timestamps of clocks that run \
             backwards.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G1c-process",
@@ -31,7 +31,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "What applies to G1c, and retries: a transaction reported as failed or unknown, committed earlier than \
             its repetition was recorded.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G-single-process",
@@ -44,7 +44,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Reads from replicas that lag; snapshots chosen without regard to the session's last commit.",
         systems: &["Dgraph 1.0.2, a single client out of order (Jepsen 2018)"],
         sources: &[
-            "Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1",
+            "Kingsbury and Alvaro, Elle (VLDB 2020)",
             "Daudjee and Salem, Lazy Database Replication with Snapshot Isolation (VLDB 2006)",
         ],
     },
@@ -60,7 +60,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p1 sees x without y, and p2 does not see x after it committed y.",
         look: "Sites that commit on their own; a client whose requests go to the site that is nearest.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G2-process",
@@ -74,7 +74,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             before p1.",
         look: "Serializable databases that may place a read-only transaction in the past.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G0-realtime",
@@ -89,7 +89,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Timestamps from clocks that disagree between nodes; a write that is delayed and ordered by when it was \
             sent.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G1c-realtime",
@@ -102,7 +102,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "First the test itself: clocks of clients, or requests that were repeated and recorded once. In a \
             database: speculative execution before the request is logged.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G-single-realtime",
@@ -116,7 +116,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Reads from replicas; a leader that was deposed and does not know; leases that outlive their clock; \
             caches.",
         systems: &["VoltDB 6.3 (Jepsen 2016)", "development builds of Redis-Raft, 1b3fbf6 (Jepsen 2020)"],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G-nonadjacent-realtime",
@@ -131,7 +131,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p1 sees x without y. p3 began after y was committed, so it comes after p1, and does not see x.",
         look: "Snapshots that are taken at different nodes without synchronised clocks.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
         name: "G2-realtime",
@@ -146,6 +146,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Databases that are serializable and not strictly so: multi-version schemes that read at a timestamp in \
             the past, and shards with clocks of their own.",
         systems: &[],
-        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020), section 5.1"],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
 ];
