@@ -9,6 +9,8 @@ mod models;
 mod orders;
 mod searched;
 
+use crate::txn::lattice;
+
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
@@ -48,9 +50,106 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
     anomalies::ENTRIES.iter().chain(orders::ENTRIES).chain(searched::ENTRIES).chain(models::ENTRIES).chain(guarantees::ENTRIES)
 }
 
-/// The entry of that name or alias; `-item` in a name says nothing, since everything here is about items.
-pub fn named(name: &str) -> Option<&'static Entry> {
-    let plain = |name: &str| name.trim_start_matches(':').replace("-item", "").to_ascii_lowercase();
+/// Every entry of that name or alias: a workload may share its name with a model. `-item` in a name says nothing, since everything here is
+/// about items.
+pub fn all_named(name: &str) -> impl Iterator<Item = &'static Entry> {
     let wanted = plain(name);
-    entries().find(|entry| plain(entry.name) == wanted || entry.aliases.iter().any(|alias| plain(alias) == wanted))
+    entries().filter(move |entry| names(entry).any(|name| plain(name) == wanted))
+}
+
+/// The first entry of that name or alias.
+pub fn named(name: &str) -> Option<&'static Entry> {
+    all_named(name).next()
+}
+
+/// The name or alias that is spelled most like `name`, if it is close. Cost: the product of the lengths, for each name.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let wanted = plain(name);
+    // Nothing is close to what is much longer than any name.
+    if wanted.len() > 100 {
+        return None;
+    }
+    let near = entries().flat_map(names).map(|name| (distance(&wanted, &plain(name)), name)).min_by_key(|(far, _)| *far);
+    near.filter(|(far, _)| *far <= 3).map(|(_, name)| name)
+}
+
+/// How an entry stands to the models: labels, and names of models; empty for a guarantee.
+pub fn relations(entry: &Entry) -> Vec<(&'static str, Vec<&'static str>)> {
+    match (entry.about, lattice::named(entry.name)) {
+        (About::Anomaly, _) => vec![("ruled out by", lattice::ruled_out(&[entry.name]).0)],
+        (About::Model, Some(model)) => {
+            let stronger = lattice::MODELS.iter().filter(|other| other.implies.contains(&model.name));
+            let prohibits = model.prohibits.iter().filter_map(|name| named(name)).map(|found| found.name).collect();
+            vec![
+                ("implies", model.implies.to_vec()),
+                ("is implied by", stronger.map(|other| other.name).collect()),
+                ("prohibits", prohibits),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// All entries as one page of Markdown.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Anomalies, models and guarantees\n\n\
+        What `gainsay explain` says, on one page; written from the same table. In drawings a line is a process and columns are time: `[` begins a\n\
+        transaction, `]` ends one that committed, `!` one that failed. `x+1` appends 1 to the list x, `x=1` writes 1 to the register x, `x:1,2`\n\
+        is what a read returned, and `x:` a read that found nothing.\n",
+    );
+    for (title, about) in
+        [("Anomalies", About::Anomaly), ("Models", About::Model), ("Guarantees and workloads", About::Guarantee)]
+    {
+        out.push_str(&format!("\n## {title}\n"));
+        for entry in entries().filter(|entry| entry.about == about) {
+            chapter(entry, &mut out);
+        }
+    }
+    out
+}
+
+fn chapter(entry: &Entry, out: &mut String) {
+    out.push_str(&format!("\n### {}\n\n", entry.name));
+    if !entry.aliases.is_empty() {
+        out.push_str(&format!("Also {}.\n\n", entry.aliases.join(", ")));
+    }
+    out.push_str(&format!("{}\n\n", entry.meaning));
+    if !entry.drawing.is_empty() {
+        out.push_str(&format!("```text\n{}\n```\n\n", entry.drawing));
+    }
+    if !entry.shows.is_empty() {
+        out.push_str(&format!("{}\n\n", entry.shows));
+    }
+    let related = relations(entry).into_iter().map(|(label, names)| (label, names.join(", ")));
+    let facts = [("look at", entry.look.to_string()), ("seen in", entry.systems.join("; "))];
+    for (label, text) in facts.into_iter().chain(related).chain([("sources", entry.sources.join("; "))]) {
+        if !text.is_empty() {
+            out.push_str(&format!("- *{label}:* {text}\n"));
+        }
+    }
+}
+
+fn names(entry: &'static Entry) -> impl Iterator<Item = &'static str> {
+    std::iter::once(entry.name).chain(entry.aliases.iter().copied())
+}
+
+fn plain(name: &str) -> String {
+    name.trim_start_matches(':').replace("-item", "").to_ascii_lowercase()
+}
+
+/// Edit distance (Wagner and Fischer 1974).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substitution = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
 }

@@ -249,8 +249,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             "TiDB 2.1.7, which retried by itself (Jepsen 2019)",
             "MariaDB Galera Cluster 12.1.2, healthy (Jepsen)",
             "jetcd 0.8.2, which submitted transactions again (Jepsen 2024)",
-            "VoltDB 6.3 (Jepsen 2016)",
-            "development builds of Redis-Raft, 1b3fbf6 (Jepsen 2020)",
         ],
         sources: &["Berenson et al., A Critique of ANSI SQL Isolation Levels (1995), P4"],
     },

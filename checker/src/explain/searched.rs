@@ -20,9 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p2 sees p0, then p1, so p0's x was replaced by p1. p3 sees them the other way around.",
         look: "Reads of one transaction that go to replicas which apply writes in different orders.",
         systems: &[],
-        sources: &[
-            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3",
-        ],
+        sources: &["Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3"],
     },
     Entry {
         name: "not-read-atomic",
@@ -180,10 +178,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p0 appended to x and reads it empty.",
         look: "Writes that go to the leader and reads that go to whichever replica is near; a session that lost its \
             token when it reconnected.",
-        systems: &[
-            "MongoDB 3.6.4, causal sessions at the default concerns (Jepsen 2018)",
-            "Dgraph 1.0.2, a single client out of order (Jepsen 2018)",
-        ],
+        systems: &[],
         sources: &["Terry et al., Session Guarantees for Weakly Consistent Replicated Data (PDIS 1994)"],
     },
     Entry {
@@ -196,10 +191,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p1 sees the element, then no longer.",
         look: "Load balancing over replicas of different age; rollback of writes that were visible before they were \
             safe.",
-        systems: &[
-            "MongoDB 3.6.4, causal sessions at the default concerns (Jepsen 2018)",
-            "development releases of FaunaDB (Jepsen 2019)",
-        ],
+        systems: &["development releases of FaunaDB (Jepsen 2019)"],
         sources: &["Terry et al., Session Guarantees for Weakly Consistent Replicated Data (PDIS 1994)"],
     },
     Entry {
