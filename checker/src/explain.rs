@@ -47,7 +47,12 @@ pub struct Entry {
 
 /// Every entry: anomalies, models, guarantees.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    anomalies::ENTRIES.iter().chain(orders::ENTRIES).chain(searched::ENTRIES).chain(models::ENTRIES).chain(guarantees::ENTRIES)
+    anomalies::ENTRIES
+        .iter()
+        .chain(orders::ENTRIES)
+        .chain(searched::ENTRIES)
+        .chain(models::ENTRIES)
+        .chain(guarantees::ENTRIES)
 }
 
 /// Every entry of that name or alias: a workload may share its name with a model. `-item` in a name says nothing, since everything here is
@@ -60,17 +65,6 @@ pub fn all_named(name: &str) -> impl Iterator<Item = &'static Entry> {
 /// The first entry of that name or alias.
 pub fn named(name: &str) -> Option<&'static Entry> {
     all_named(name).next()
-}
-
-/// The name or alias that is spelled most like `name`, if it is close. Cost: the product of the lengths, for each name.
-pub fn nearest(name: &str) -> Option<&'static str> {
-    let wanted = plain(name);
-    // Nothing is close to what is much longer than any name.
-    if wanted.len() > 100 {
-        return None;
-    }
-    let near = entries().flat_map(names).map(|name| (distance(&wanted, &plain(name)), name)).min_by_key(|(far, _)| *far);
-    near.filter(|(far, _)| *far <= 3).map(|(_, name)| name)
 }
 
 /// How an entry stands to the models: labels, and names of models; empty for a guarantee.
@@ -130,26 +124,11 @@ fn chapter(entry: &Entry, out: &mut String) {
     }
 }
 
-fn names(entry: &'static Entry) -> impl Iterator<Item = &'static str> {
+/// The name of an entry, and its aliases.
+pub fn names(entry: &'static Entry) -> impl Iterator<Item = &'static str> {
     std::iter::once(entry.name).chain(entry.aliases.iter().copied())
 }
 
 fn plain(name: &str) -> String {
     name.trim_start_matches(':').replace("-item", "").to_ascii_lowercase()
-}
-
-/// Edit distance (Wagner and Fischer 1974).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substitution = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -1,9 +1,9 @@
 //! `gainsay explain`: what an anomaly, a model or a guarantee means, from the checker's own table.
 
 use clap::Args;
-use gainsay_checker::explain::{About, Entry, all_named, entries, nearest, relations};
+use gainsay_checker::explain::{About, Entry, all_named, entries, names, relations};
 
-use super::options::usage;
+use super::options::{nearest, usage};
 use crate::exit::Exit;
 use crate::talk;
 
@@ -25,7 +25,8 @@ pub fn main(args: &ExplainArgs) -> anyhow::Result<Exit> {
     };
     let found: Vec<&Entry> = all_named(name).collect();
     if found.is_empty() {
-        let near = nearest(name).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let near =
+            nearest(name, entries().flat_map(names)).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         return Err(usage(format!("explain: {name:?} is not known{near}\n`gainsay explain` lists all")));
     }
     for (at, entry) in found.iter().enumerate() {
@@ -63,8 +64,7 @@ fn page(entry: &Entry) -> Vec<String> {
         About::Model => "a model",
         About::Guarantee => "a guarantee",
     };
-    let aliases =
-        if entry.aliases.is_empty() { String::new() } else { format!(", also {}", entry.aliases.join(", ")) };
+    let aliases = if entry.aliases.is_empty() { String::new() } else { format!(", also {}", entry.aliases.join(", ")) };
     let mut out = vec![format!("{}: {kind}{aliases}", talk::paint("1", entry.name)), String::new()];
     out.extend(wrapped(entry.meaning, WIDTH));
     if !entry.drawing.is_empty() {
