@@ -70,10 +70,12 @@ pub fn named(name: &str) -> Option<&'static Entry> {
 /// How an entry stands to the models: labels, and names of models; empty for a guarantee.
 pub fn relations(entry: &Entry) -> Vec<(&'static str, Vec<&'static str>)> {
     match (entry.about, lattice::named(entry.name)) {
-        (About::Anomaly, _) => vec![("ruled out by", lattice::ruled_out(&[entry.name]).0)],
+        (About::Anomaly, _) => vec![("prohibited by", lattice::ruled_out(&[entry.name]).0)],
         (About::Model, Some(model)) => {
             let stronger = lattice::MODELS.iter().filter(|other| other.implies.contains(&model.name));
-            let prohibits = model.prohibits.iter().filter_map(|name| named(name)).map(|found| found.name).collect();
+            let mut prohibits: Vec<&str> =
+                model.prohibits.iter().filter_map(|name| named(name)).map(|found| found.name).collect();
+            prohibits.dedup();
             vec![
                 ("implies", model.implies.to_vec()),
                 ("is implied by", stronger.map(|other| other.name).collect()),

@@ -147,6 +147,50 @@ pub(super) const ENTRIES: &[Entry] = &[
         sources: &["Terry et al., Session Guarantees for Weakly Consistent Replicated Data (PDIS 1994), on sessions"],
     },
     Entry {
+        name: "sessions",
+        aliases: &[],
+        about: About::Guarantee,
+        meaning: "What single operations show of sessions: read your writes, monotonic reads and writes, writes follow \
+            reads, PRAM, causal and prefix, each decided for itself.",
+        drawing: "",
+        shows: "",
+        look: "See the violations of these names.",
+        systems: &[],
+        sources: &[
+            "Terry et al., Session Guarantees for Weakly Consistent Replicated Data (PDIS 1994)",
+            "Burckhardt, Principles of Eventual Consistency (2014)",
+        ],
+    },
+    Entry {
+        name: "list-append",
+        aliases: &["append"],
+        about: About::Guarantee,
+        meaning: "A workload: transactions append unique elements to lists and read whole lists. A list shows the order of \
+            its versions, so that most dependencies are known and most anomalies proven outright. All models of \
+            transactions are decided.",
+        drawing: "",
+        shows: "",
+        look: "Begin with the first anomaly that the report names.",
+        systems: &[],
+        sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
+    },
+    Entry {
+        name: "rw-register",
+        aliases: &["wr"],
+        about: About::Guarantee,
+        meaning: "A workload: transactions write unique values to registers and read them. Each read names its writer, but \
+            the order of versions is only inferred; what that leaves open is decided by a search for an order of \
+            commits.",
+        drawing: "",
+        shows: "",
+        look: "Begin with the first anomaly that the report names.",
+        systems: &[],
+        sources: &[
+            "Kingsbury and Alvaro, Elle (VLDB 2020), section 4.3",
+            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019)",
+        ],
+    },
+    Entry {
         name: "set",
         aliases: &[],
         about: About::Guarantee,

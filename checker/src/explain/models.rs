@@ -302,7 +302,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p1 comes before p0's first transaction and after its second.",
         look: "See G2-process.",
         systems: &[],
-        sources: &["Daudjee and Salem, Lazy Database Replication with Snapshot Isolation (VLDB 2006), on sessions"],
+        sources: &["Daudjee and Salem, Lazy Database Replication with Ordering Guarantees (ICDE 2004)"],
     },
     Entry {
         name: "strong-session-read-uncommitted",
@@ -350,7 +350,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "See G2-process.",
         systems: &[],
         sources: &[
-            "Daudjee and Salem, Lazy Database Replication with Snapshot Isolation (VLDB 2006), on sessions",
+            "Daudjee and Salem, Lazy Database Replication with Ordering Guarantees (ICDE 2004)",
             "Kingsbury and Alvaro, Elle (VLDB 2020)",
         ],
     },
@@ -462,7 +462,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         aliases: &["CCv"],
         about: About::Model,
         meaning: "Effects are seen with their causes, by everybody and over any number of steps, and replicas settle \
-            conflicts alike. It is the strongest that a database can promise and still answer while cut off.",
+            conflicts alike. Little more can be promised by a database that still answers while cut off.",
         drawing: "p0  [x+1]  [y+1]\n\
             p1                [y:1]  [z+1]\n\
             p2                              [z:1]  [x:]",

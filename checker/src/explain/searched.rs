@@ -137,7 +137,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "Read-only transactions that are placed in the past.",
         systems: &[],
         sources: &[
-            "Daudjee and Salem, Lazy Database Replication with Snapshot Isolation (VLDB 2006), on snapshots",
+            "Daudjee and Salem, Lazy Database Replication with Ordering Guarantees (ICDE 2004)",
             "Kingsbury and Alvaro, Elle (VLDB 2020)",
         ],
     },
