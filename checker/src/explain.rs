@@ -55,8 +55,8 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
         .chain(guarantees::ENTRIES)
 }
 
-/// Every entry of that name or alias: a workload may share its name with a model. `-item` in a name says nothing, since everything here is
-/// about items.
+/// Every entry of that name or alias: a workload may share its name with a model. `-item` in a name says nothing, since
+/// everything here is about items.
 pub fn all_named(name: &str) -> impl Iterator<Item = &'static Entry> {
     let wanted = plain(name);
     entries().filter(move |entry| names(entry).any(|name| plain(name) == wanted))
