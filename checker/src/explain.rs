@@ -90,9 +90,10 @@ pub fn relations(entry: &Entry) -> Vec<(&'static str, Vec<&'static str>)> {
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Anomalies, models and guarantees\n\n\
-        What `gainsay explain` says, on one page; written from the same table. In drawings a line is a process and columns are time: `[` begins a\n\
-        transaction, `]` ends one that committed, `!` one that failed. `x+1` appends 1 to the list x, `x=1` writes 1 to the register x, `x:1,2`\n\
-        is what a read returned, and `x:` a read that found nothing.\n",
+        What `gainsay explain` says, on one page; written from the same table. In drawings a line is a process and\n\
+        columns are time: `[` begins a transaction, `]` ends one that committed, `!` one that failed. `x+1` appends 1\n\
+        to the list x, `x=1` writes 1 to the register x, `x:1,2` is what a read returned, and `x:` a read that found\n\
+        nothing.\n",
     );
     for (title, about) in
         [("Anomalies", About::Anomaly), ("Models", About::Model), ("Guarantees and workloads", About::Guarantee)]

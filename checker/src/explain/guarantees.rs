@@ -10,9 +10,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "explainable",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "Every value that was read was written by somebody, once, by a write that did not fail, and before it was \
-            read. What breaks this cannot be explained by any weakness of a consistency model: it is made up, \
-            doubled, revived or foreseen. Such reads are left out of everything else.",
+        meaning: "Every value that was read was written by somebody, once, by a write that did not fail, and before it \
+            was read. What breaks this cannot be explained by any weakness of a consistency model: it is made \
+            up, doubled, revived or foreseen. Such reads are left out of everything else.",
         drawing: "",
         shows: "Found as values from nowhere, from failed writes, from the future, or twice.",
         look: "Retries, corrupted data, and first of all the test's own bookkeeping.",
@@ -23,17 +23,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "lost-writes",
         aliases: &["durability"],
         about: About::Guarantee,
-        meaning: "What was acknowledged is there at the end, unless something later replaced it. Judged by the last reads, \
-            after the faults were healed.",
+        meaning: "What was acknowledged is there at the end, unless something later replaced it. Judged by the last \
+            reads, after the faults were healed.",
         drawing: "",
         shows: "",
-        look: "Acknowledging before a majority or the disk has it; truncating a log after a failover; ignoring a failed \
-            fsync; conflicts resolved by clocks.",
+        look: "Acknowledging before a majority or the disk has it; truncating a log after a failover; ignoring a \
+            failed fsync; conflicts resolved by clocks.",
         systems: &[
             "MongoDB 3.4.0-rc3 (Jepsen 2017)",
             "VoltDB 6.3 (Jepsen 2016)",
             "development builds of Redis-Raft, 1b3fbf6 (Jepsen 2020)",
             "RethinkDB 2.2.3, while nodes were added and removed (Jepsen 2016)",
+            "MariaDB Galera Cluster 12.1.2, healthy (Jepsen 2026)",
         ],
         sources: &["Jepsen's library of checkers, jepsen.checker, set"],
     },
@@ -41,8 +42,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "overwritten-by-concurrent",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "No acknowledged write was dropped in favour of one that did not know of it. Last-write-wins does this by \
-            design; the writes that disappear were concurrent with the winner.",
+        meaning: "No acknowledged write was dropped in favour of one that did not know of it. Last-write-wins does \
+            this by design; the writes that disappear were concurrent with the winner.",
         drawing: "",
         shows: "",
         look: "Conflict resolution by timestamp.",
@@ -57,8 +58,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             replication can promise, and says nothing of what is read meanwhile.",
         drawing: "",
         shows: "",
-        look: "Anti-entropy that skips keys; deletes without tombstones; merges that depend on the order of arrival; a \
-            replica that stopped without saying so.",
+        look: "Anti-entropy that skips keys; deletes without tombstones; merges that depend on the order of \
+            arrival; a replica that stopped without saying so.",
         systems: &[],
         sources: &[
             "Burckhardt, Principles of Eventual Consistency (2014)",
@@ -69,12 +70,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "consistent-prefix",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "Every read sees the result of a beginning of one order of all writes: a state that the whole database \
-            once had. It may be old, and a session may go back.",
+        meaning: "Every read sees the result of a beginning of one order of all writes: a state that the whole \
+            database once had. It may be old, and a session may go back.",
         drawing: "",
         shows: "",
-        look: "Replication in parallel streams; shards that are read at different positions; several sites that accept \
-            writes.",
+        look: "Replication in parallel streams; shards that are read at different positions; several sites that \
+            accept writes.",
         systems: &[],
         sources: &[
             "Terry, Replicated Data Consistency Explained Through Baseball (2013)",
@@ -85,8 +86,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "monotonic-prefix",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A consistent prefix that for each session only grows: a session reads ever later states of one and the \
-            same order.",
+        meaning: "A consistent prefix that for each session only grows: a session reads ever later states of one and \
+            the same order.",
         drawing: "",
         shows: "",
         look: "What applies to consistent-prefix, and reads that change between replicas.",
@@ -97,8 +98,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "single-order",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "All sessions see the writes of a register in one order. Sessions that each pass alone can fail together: \
-            one saw 1 and then 2, the other 2 and then 1. Then the replicas disagree.",
+        meaning: "All sessions see the writes of a register in one order. Sessions that each pass alone can fail \
+            together: one saw 1 and then 2, the other 2 and then 1. Then the replicas disagree.",
         drawing: "",
         shows: "",
         look: "Two leaders at once; replicas that apply concurrent writes as they arrive.",
@@ -111,8 +112,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "linearizable",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "Each object behaves as if there were one copy, and every operation took effect at one instant between \
-            its call and its answer. Decided per object; of transactions the model of the same name speaks.",
+        meaning: "Each object behaves as if there were one copy, and every operation took effect at one instant \
+            between its call and its answer. Decided per object; of transactions the model of the same name \
+            speaks.",
         drawing: "",
         shows: "",
         look: "Reads without a majority or a lease; failover without fencing; caches.",
@@ -127,8 +129,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "read-your-writes-user",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A user sees on every device what any of them has had acknowledged: read your writes across sessions, in \
-            the order of real time.",
+        meaning: "A user sees on every device what any of them has had acknowledged: read your writes across sessions, \
+            in the order of real time.",
         drawing: "",
         shows: "",
         look: "Session tokens that stay on one device.",
@@ -165,9 +167,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "list-append",
         aliases: &["append"],
         about: About::Guarantee,
-        meaning: "A workload: transactions append unique elements to lists and read whole lists. A list shows the order of \
-            its versions, so that most dependencies are known and most anomalies proven outright. All models of \
-            transactions are decided.",
+        meaning: "A workload: transactions append unique elements to lists and read whole lists. A list shows the \
+            order of its versions, so that most dependencies are known and most anomalies proven outright. All \
+            models of transactions are decided.",
         drawing: "",
         shows: "",
         look: "Begin with the first anomaly that the report names.",
@@ -178,9 +180,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "rw-register",
         aliases: &["wr"],
         about: About::Guarantee,
-        meaning: "A workload: transactions write unique values to registers and read them. Each read names its writer, but \
-            the order of versions is only inferred; what that leaves open is decided by a search for an order of \
-            commits.",
+        meaning: "A workload: transactions write unique values to registers and read them. Each read names its writer, \
+            but the order of versions is only inferred; what that leaves open is decided by a search for an \
+            order of commits.",
         drawing: "",
         shows: "",
         look: "Begin with the first anomaly that the report names.",
@@ -194,8 +196,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "set",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: elements are added, and at the end all are read. Every acknowledged one must be there, and \
-            nothing that nobody added.",
+        meaning: "A workload: elements are added, and at the end all are read. Every acknowledged one must be there, \
+            and nothing that nobody added.",
         drawing: "",
         shows: "",
         look: "What applies to lost-writes.",
@@ -206,8 +208,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "set-full",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: elements are added while the set is read all along. An element that was known to be there \
-            must not disappear; how long it takes to appear is measured.",
+        meaning: "A workload: elements are added while the set is read all along. An element that was known to be \
+            there must not disappear; how long it takes to appear is measured.",
         drawing: "",
         shows: "",
         look: "Lost writes where it stays away, stale reads where it comes back.",
@@ -265,8 +267,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "long-fork",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: keys are each written once and read in groups. No two reads may see two writes in opposite \
-            orders. The anomaly in general is G-nonadjacent.",
+        meaning: "A workload: keys are each written once and read in groups. No two reads may see two writes in \
+            opposite orders. The anomaly in general is G-nonadjacent.",
         drawing: "",
         shows: "",
         look: "What applies to G-nonadjacent.",
@@ -289,8 +291,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "sequential",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: a process writes keys one after the other, and others read them in reverse. Whoever sees a \
-            later one must see the earlier. The model of the same name is more general.",
+        meaning: "A workload: a process writes keys one after the other, and others read them in reverse. Whoever sees \
+            a later one must see the earlier. The model of the same name is more general.",
         drawing: "",
         shows: "",
         look: "What applies to monotonic-writes-violation.",
@@ -301,8 +303,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "monotonic",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: rows with rising values and the database's own timestamps are inserted. Sorted by time, the \
-            values must rise, and none be lost or doubled.",
+        meaning: "A workload: rows with rising values and the database's own timestamps are inserted. Sorted by time, \
+            the values must rise, and none be lost or doubled.",
         drawing: "",
         shows: "",
         look: "Clocks of nodes that differ by more than the database assumes.",
@@ -313,8 +315,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "causal",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: one client's operations on a register, each of which names the one before. They must be seen \
-            in that order. The model of the same name is more general.",
+        meaning: "A workload: one client's operations on a register, each of which names the one before. They must be \
+            seen in that order. The model of the same name is more general.",
         drawing: "",
         shows: "",
         look: "What applies to causal-violation.",
@@ -325,8 +327,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "adya",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "A workload: two transactions each look for the other's row by a condition, and insert theirs if it is \
-            missing. At most one may succeed; two are a G2 over a predicate.",
+        meaning: "A workload: two transactions each look for the other's row by a condition, and insert theirs if it \
+            is missing. At most one may succeed; two are a G2 over a predicate.",
         drawing: "",
         shows: "",
         look: "What applies to G2 and predicate-read-miss.",
@@ -348,8 +350,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "cas-register",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "An object: a register that also compares and sets. A successful one saw the value it expected; a failed \
-            one proves nothing here.",
+        meaning: "An object: a register that also compares and sets. A successful one saw the value it expected; a \
+            failed one proves nothing here.",
         drawing: "",
         shows: "",
         look: "What applies to not-linearizable, and compare-and-set done as a read and a write.",
@@ -360,8 +362,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "kv",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "An object: a map, which is a register for each key. Each key is judged by itself, which is enough for \
-            linearizability.",
+        meaning: "An object: a map, which is a register for each key. Each key is judged by itself, which is enough \
+            for linearizability.",
         drawing: "",
         shows: "",
         look: "What applies to not-linearizable.",
@@ -372,8 +374,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "multi-register",
         aliases: &[],
         about: About::Guarantee,
-        meaning: "An object: several registers read and written at once, as one operation. This is strict serializability \
-            of these operations.",
+        meaning: "An object: several registers read and written at once, as one operation. This is strict \
+            serializability of these operations.",
         drawing: "",
         shows: "",
         look: "What applies to not-strict-serializable.",

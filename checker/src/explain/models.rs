@@ -1,7 +1,7 @@
 //! Consistency models of transactions.
 //!
-//! A drawing breaks its model and none that the model implies directly. It is empty where that cannot be: where a model is the sum
-//! of what it implies.
+//! A drawing breaks its model and none that the model implies directly. It is empty where that cannot be:
+//! where a model is the sum of what it implies.
 
 use super::{About, Entry};
 
@@ -11,8 +11,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "read-uncommitted",
         aliases: &["PL-1"],
         about: About::Model,
-        meaning: "The weakest level: writes of different transactions do not mix, and reads promise nothing. SQL databases \
-            offer it under this name; PostgreSQL gives read committed instead.",
+        meaning: "The weakest level: writes of different transactions do not mix, and reads promise nothing. SQL \
+            databases offer it under this name; PostgreSQL gives read committed instead.",
         drawing: "p0  [x+1 y+1    ]\n\
             p1   [x+2 y+2  ]\n\
             p2                 [x:1,2 y:2,1]",
@@ -25,9 +25,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "read-committed",
         aliases: &["PL-2"],
         about: About::Model,
-        meaning: "What is read was committed, in its final form, and information flows one way. A transaction may still \
-            read one key before and another after somebody's commit. It is the default of PostgreSQL, Oracle and SQL \
-            Server.",
+        meaning: "What is read was committed, in its final form, and information flows one way. A transaction may \
+            still read one key before and another after somebody's commit. It is the default of PostgreSQL, \
+            Oracle and SQL Server.",
         drawing: "p0  [x+1!\n\
             p1         [x:1]",
         shows: "p1 reads what failed.",
@@ -52,8 +52,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "read-atomic",
         aliases: &["RA"],
         about: About::Model,
-        meaning: "Another transaction is seen whole or not at all, in whichever order its keys are read. Good for keeping \
-            secondary indices and both ends of a relation in step; updates can still be lost.",
+        meaning: "Another transaction is seen whole or not at all, in whichever order its keys are read. Good for \
+            keeping secondary indices and both ends of a relation in step; updates can still be lost.",
         drawing: "p0  [x+1 y+1]\n\
             p1  [x: y:1]",
         shows: "p1 missed p0 on x before it saw it on y, which the weaker monotonic atomic view allows.",
@@ -61,7 +61,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         systems: &[],
         sources: &[
             "Bailis et al., Scalable Atomic Visibility with RAMP Transactions (SIGMOD 2014)",
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Cerone, Bernardi and Gotsman (CONCUR 2015)",
         ],
     },
     Entry {
@@ -83,8 +83,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         aliases: &["PL-CS"],
         about: About::Model,
         meaning: "Read committed, and a value that was read through a cursor does not change before it is replaced. It \
-            prevents lost updates of single keys and is what SELECT FOR UPDATE is used for. Here every read counts \
-            as one through a cursor.",
+            prevents lost updates of single keys and is what SELECT FOR UPDATE is used for. Here every read \
+            counts as one through a cursor.",
         drawing: "p0  [x: x+1]\n\
             p1  [x: x+2]\n\
             p2            [x:1,2]",
@@ -100,8 +100,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "monotonic-snapshot-read",
         aliases: &["PL-MSR"],
         about: About::Model,
-        meaning: "Every read is from a consistent state, and within a transaction these only advance: read committed with \
-            a snapshot for each statement. As clients do not see when snapshots are taken, it is decided as \
+        meaning: "Every read is from a consistent state, and within a transaction these only advance: read committed \
+            with a snapshot for each statement. As clients do not see when snapshots are taken, it is decided as \
             monotonic view.",
         drawing: "p0  [x+1 y+1]\n\
             p1  [x:1 y:]",
@@ -114,36 +114,36 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "update-atomic",
         aliases: &[],
         about: About::Model,
-        meaning: "Transactions are seen whole, and whoever replaces a version has seen who wrote it. No update is lost, \
-            yet causes may be missed.",
+        meaning: "Transactions are seen whole, and whoever replaces a version has seen who wrote it. No update is \
+            lost, yet causes may be missed.",
         drawing: "p0  [x+1 y+1]\n\
             p1  [x+2 y: ]\n\
             p2            [x:1,2]",
         shows: "p1 replaced p0's x without having seen p0.",
         look: "See lost-update and update-missed.",
         systems: &[],
-        sources: &["Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)"],
+        sources: &["Cerone, Bernardi and Gotsman (CONCUR 2015)"],
     },
     Entry {
         name: "causal-cerone",
         aliases: &[],
         about: About::Model,
-        meaning: "Causal consistency of transactions: seeing one means seeing all that it has seen. Concurrent writes of \
-            one key may both succeed.",
+        meaning: "Causal consistency of transactions: seeing one means seeing all that it has seen. Concurrent writes \
+            of one key may both succeed.",
         drawing: "p0  [x+1    ]\n\
             p1  [x:1 y+1]\n\
             p2  [x:  y:1]",
         shows: "p2 saw p1, and not p0, whom p1 had seen.",
         look: "See causality-violation.",
         systems: &[],
-        sources: &["Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)"],
+        sources: &["Cerone, Bernardi and Gotsman (CONCUR 2015)"],
     },
     Entry {
         name: "consistent-view",
         aliases: &["PL-2+"],
         about: About::Model,
-        meaning: "What a transaction reads is a state that some order of commits produces, so invariants over several keys \
-            hold in it. What it writes may rest on a state that is outdated by then.",
+        meaning: "What a transaction reads is a state that some order of commits produces, so invariants over several \
+            keys hold in it. What it writes may rest on a state that is outdated by then.",
         drawing: "p0  [x+1 y+1]\n\
             p1  [x:  y:1]",
         shows: "p1 reads x before p0 and y after it; no state had both.",
@@ -155,8 +155,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "forward-consistent-view",
         aliases: &["PL-FCV"],
         about: About::Model,
-        meaning: "A consistent view that may lie after the transaction's beginning: it may include what commits while the \
-            transaction runs. As clients do not see when a transaction really begins, what breaks it breaks \
+        meaning: "A consistent view that may lie after the transaction's beginning: it may include what commits while \
+            the transaction runs. As clients do not see when a transaction really begins, what breaks it breaks \
             consistent view too.",
         drawing: "",
         shows: "No drawing: whatever is seen to break it breaks consistent view, which it implies.",
@@ -177,7 +177,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p2 and p3 saw p0 and p1 in opposite orders.",
         look: "See prefix-violation.",
         systems: &[],
-        sources: &["Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)"],
+        sources: &["Cerone, Bernardi and Gotsman (CONCUR 2015)"],
     },
     Entry {
         name: "parallel-snapshot-isolation",
@@ -194,16 +194,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         systems: &[],
         sources: &[
             "Sovran et al., Transactional Storage for Geo-Replicated Systems (SOSP 2011)",
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Cerone, Bernardi and Gotsman (CONCUR 2015)",
         ],
     },
     Entry {
         name: "repeatable-read",
         aliases: &["PL-2.99"],
         about: About::Model,
-        meaning: "As far as single rows go, transactions are serializable; rows may appear in the result of a condition. \
-            The name is also used for something weaker: PostgreSQL's repeatable read is snapshot isolation, and \
-            MySQL's is not even monotonic atomic view.",
+        meaning: "As far as single rows go, transactions are serializable; rows may appear in the result of a \
+            condition. The name is also used for something weaker: PostgreSQL's repeatable read is snapshot \
+            isolation, and MySQL's is not even monotonic atomic view.",
         drawing: "p0  [x: y+1]\n\
             p1  [y: x+1]",
         shows: "Write skew on two single rows.",
@@ -218,9 +218,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "snapshot-isolation",
         aliases: &["SI", "PL-SI"],
         about: About::Model,
-        meaning: "A transaction reads the state at its beginning, and commits unless somebody has meanwhile changed what \
-            it writes. PostgreSQL calls it repeatable read, Oracle serializable, SQL Server snapshot. Decisions \
-            based on what others change are not protected: write skew.",
+        meaning: "A transaction reads the state at its beginning, and commits unless somebody has meanwhile changed \
+            what it writes. PostgreSQL calls it repeatable read, Oracle serializable, SQL Server snapshot. \
+            Decisions based on what others change are not protected: write skew.",
         drawing: "p0  [y: x=1 z=1]\n\
             p1  [z: x=2 y=1]",
         shows: "Neither saw the other, and both wrote x.",
@@ -228,7 +228,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         systems: &[],
         sources: &[
             "Berenson et al., A Critique of ANSI SQL Isolation Levels (1995), section 4",
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Cerone, Bernardi and Gotsman (CONCUR 2015)",
             "Adya, Weak Consistency (1999), chapter 4, on PL-SI",
         ],
     },
@@ -252,8 +252,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "view-serializable",
         aliases: &["VSR"],
         about: About::Model,
-        meaning: "Some serial order of the transactions gives every read the value it had, and leaves the same state. For \
-            what clients can see this is serializability.",
+        meaning: "Some serial order of the transactions gives every read the value it had, and leaves the same state. \
+            For what clients can see this is serializability.",
         drawing: "p0  [x: y+1]\n\
             p1  [y: x+1]",
         shows: "In either order the second would have seen the first.",
@@ -268,8 +268,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "1SR",
         aliases: &["one-copy-serializable"],
         about: About::Model,
-        meaning: "Serializability of a replicated database: it behaves as one copy of the data on which transactions run \
-            one by one.",
+        meaning: "Serializability of a replicated database: it behaves as one copy of the data on which transactions \
+            run one by one.",
         drawing: "p0  [x: y+1]\n\
             p1  [y: x+1]",
         shows: "On one copy the second would have seen the first.",
@@ -281,8 +281,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "serializable",
         aliases: &["PL-3"],
         about: About::Model,
-        meaning: "Some serial order explains everything that was read, so a transaction that is right alone is right among \
-            others. The order need not be that of the clock, nor of a session: stale reads are allowed.",
+        meaning: "Some serial order explains everything that was read, so a transaction that is right alone is right \
+            among others. The order need not be that of the clock, nor of a session: stale reads are allowed.",
         drawing: "",
         shows: "No drawing: whatever is seen to break it breaks view serializability, which it implies.",
         look: "See G2 and not-serializable.",
@@ -383,8 +383,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "strong-snapshot-isolation",
         aliases: &["strong-SI"],
         about: About::Model,
-        meaning: "Snapshot isolation in which every snapshot holds whatever was committed before its transaction began. A \
-            single node gives it; replicas that answer at once do not.",
+        meaning: "Snapshot isolation in which every snapshot holds whatever was committed before its transaction \
+            began. A single node gives it; replicas that answer at once do not.",
         drawing: "p0  [x+1]\n\
             p1         [x:]",
         shows: "p1's snapshot lacks what was committed before it.",
@@ -445,8 +445,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "PRAM",
         aliases: &["FIFO"],
         about: About::Model,
-        meaning: "Read your writes, monotonic reads and monotonic writes together: every session sees the writes of each \
-            other session in order, but sessions may disagree about writes of different origin.",
+        meaning: "Read your writes, monotonic reads and monotonic writes together: every session sees the writes of \
+            each other session in order, but sessions may disagree about writes of different origin.",
         drawing: "p0  [x=1]  [y=1]\n\
             p1  [x=2]         [y:1]  [x:1]  [x:2]",
         shows: "Each promise holds alone, but no one order explains all that p1 read.",
@@ -478,8 +478,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "sequential",
         aliases: &["SC"],
         about: About::Model,
-        meaning: "One order of all operations, the same for everybody, in which each process's stand as it issued them. It \
-            says nothing of real time: everybody may lag behind. ZooKeeper's reads are the well-known example.",
+        meaning: "One order of all operations, the same for everybody, in which each process's stand as it issued \
+            them. It says nothing of real time: everybody may lag behind. ZooKeeper's reads are the well-known \
+            example.",
         drawing: "p0  [x+1]  [y:]\n\
             p1  [y+1]  [x:]",
         shows: "Each wrote, then missed the other's write.",
@@ -491,8 +492,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "linearizable",
         aliases: &[],
         about: About::Model,
-        meaning: "Each key behaves like one copy that is changed and read at one instant during the call. Of transactions \
-            over several keys it says nothing, and it holds of a history if it holds of every key.",
+        meaning: "Each key behaves like one copy that is changed and read at one instant during the call. Of \
+            transactions over several keys it says nothing, and it holds of a history if it holds of every key.",
         drawing: "p0  [x+1]\n\
             p1         [x:]",
         shows: "What p0 had acknowledged is not there when p1 begins.",
@@ -504,8 +505,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "strict-serializable",
         aliases: &["strong-serializable", "PL-SS"],
         about: About::Model,
-        meaning: "Serializable and linearizable at once: transactions run one after the other in an order that agrees with \
-            the clock. Nobody ever reads what is outdated, and whoever is told of a commit finds it.",
+        meaning: "Serializable and linearizable at once: transactions run one after the other in an order that agrees \
+            with the clock. Nobody ever reads what is outdated, and whoever is told of a commit finds it.",
         drawing: "p0  [y+1]\n\
             p1    [x+1 y:     ]\n\
             p2         [x:]",

@@ -10,8 +10,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "G0-process",
         aliases: &[],
         about: About::Anomaly,
-        meaning: "Writes came out in another order than their process made them: the cycle of overwrites closes only with \
-            the order of one process.",
+        meaning: "Writes came out in another order than their process made them: the cycle of overwrites closes only \
+            with the order of one process.",
         drawing: "p0  [x+1]  [x+2]\n\
             p1                [x:2,1]",
         shows: "p0 appended 1, then 2, and the list shows 2 first.",
@@ -28,8 +28,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             through reads and overwrites alone.",
         drawing: "p0  [x:1]  [x+1]",
         shows: "p0 reads an element that it appends only in its next transaction.",
-        look: "What applies to G1c, and retries: a transaction reported as failed or unknown, committed earlier than \
-            its repetition was recorded.",
+        look: "What applies to G1c, and retries: a transaction reported as failed or unknown, committed earlier \
+            than its repetition was recorded.",
         systems: &[],
         sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
@@ -37,8 +37,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "G-single-process",
         aliases: &[],
         about: About::Anomaly,
-        meaning: "A process missed what was there before in its own order: one missed write closes the circle. Its session \
-            went back in time.",
+        meaning: "A process missed what was there before in its own order: one missed write closes the circle. Its \
+            session went back in time.",
         drawing: "p0  [x+1]  [x:]",
         shows: "p0 does not see what it has just committed.",
         look: "Reads from replicas that lag; snapshots chosen without regard to the session's last commit.",
@@ -52,8 +52,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "G-nonadjacent-process",
         aliases: &["long-fork-process"],
         about: About::Anomaly,
-        meaning: "A long fork of which one branch is a process's own order. Several transactions missed something, no two \
-            of them adjacent, and a process's order is needed to close the circle.",
+        meaning: "A long fork of which one branch is a process's own order. Several transactions missed something, no \
+            two of them adjacent, and a process's order is needed to close the circle.",
         drawing: "p0  [x+1               ]\n\
             p1    [x:1 y:          ]\n\
             p2      [y+1]  [x:]",
@@ -66,12 +66,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "G2-process",
         aliases: &["G2-item-process"],
         about: About::Anomaly,
-        meaning: "Write skew over time: two adjacent transactions missed something, and the circle closes by the order of \
-            a process. The history is serializable only if a process's transactions are taken out of its order.",
+        meaning: "Write skew over time: two adjacent transactions missed something, and the circle closes by the order \
+            of a process. The history is serializable only if a process's transactions are taken out of its \
+            order.",
         drawing: "p0  [y+1]  [x:]\n\
             p1    [x+1 y:     ]",
-        shows: "p1 does not see y, so it comes before p0's first transaction; p0's second does not see x, so it comes \
-            before p1.",
+        shows: "p1 does not see y, so it comes before p0's first transaction; p0's second does not see x, so it \
+            comes before p1.",
         look: "Serializable databases that may place a read-only transaction in the past.",
         systems: &[],
         sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
@@ -80,14 +81,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "G0-realtime",
         aliases: &[],
         about: About::Anomaly,
-        meaning: "A write that began after another had been acknowledged was put before it. The cycle of overwrites closes \
-            only with real time.",
+        meaning: "A write that began after another had been acknowledged was put before it. The cycle of overwrites \
+            closes only with real time.",
         drawing: "p0  [x+1]\n\
             p1         [x+2]\n\
             p2                [x:2,1]",
         shows: "p1 began after p0 was done, yet its element comes first.",
-        look: "Timestamps from clocks that disagree between nodes; a write that is delayed and ordered by when it was \
-            sent.",
+        look: "Timestamps from clocks that disagree between nodes; a write that is delayed and ordered by when it \
+            was sent.",
         systems: &[],
         sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
@@ -115,7 +116,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p1 began after p0 had committed, and does not see it.",
         look: "Reads from replicas; a leader that was deposed and does not know; leases that outlive their clock; \
             caches.",
-        systems: &["VoltDB 6.3 (Jepsen 2016)", "development builds of Redis-Raft, 1b3fbf6 (Jepsen 2020)"],
+        systems: &[
+            "VoltDB 6.3 (Jepsen 2016)",
+            "development builds of Redis-Raft, 1b3fbf6 (Jepsen 2020)",
+            "MariaDB Galera Cluster 12.1.2, healthy (Jepsen 2026)",
+        ],
         sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },
     Entry {
@@ -137,14 +142,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "G2-realtime",
         aliases: &["G2-item-realtime"],
         about: About::Anomaly,
-        meaning: "Two adjacent transactions missed something, and real time closes the circle: there is a serial order, \
-            but it contradicts the clock on the wall.",
+        meaning: "Two adjacent transactions missed something, and real time closes the circle: there is a serial \
+            order, but it contradicts the clock on the wall.",
         drawing: "p0  [y+1]\n\
             p1    [x+1 y:     ]\n\
             p2         [x:]",
         shows: "p1 does not see p0, p2 does not see p1, and p2 began after p0 was done.",
-        look: "Databases that are serializable and not strictly so: multi-version schemes that read at a timestamp in \
-            the past, and shards with clocks of their own.",
+        look: "Databases that are serializable and not strictly so: multi-version schemes that read at a timestamp \
+            in the past, and shards with clocks of their own.",
         systems: &[],
         sources: &["Kingsbury and Alvaro, Elle (VLDB 2020)"],
     },

@@ -11,8 +11,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         aliases: &[],
         about: About::Anomaly,
         meaning: "Whatever the order of commits, some read is of what was not committed or goes backwards within its \
-            transaction. Registers do not show the order of their versions, so no single cycle proves it; all orders \
-            that the reads demand were put together, and they contradict one another.",
+            transaction. Registers do not show the order of their versions, so no single cycle proves it; all \
+            orders that the reads demand were put together, and they contradict one another.",
         drawing: "p0  [x=1 y=1]\n\
             p1  [x=2 y=2]\n\
             p2             [x:1 y:2]\n\
@@ -20,7 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         shows: "p2 sees p0, then p1, so p0's x was replaced by p1. p3 sees them the other way around.",
         look: "Reads of one transaction that go to replicas which apply writes in different orders.",
         systems: &[],
-        sources: &["Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3"],
+        sources: &["Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 2"],
     },
     Entry {
         name: "not-read-atomic",
@@ -34,7 +34,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "What applies to fractured-read.",
         systems: &[],
         sources: &[
-            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3",
+            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 2",
             "Bailis et al., Scalable Atomic Visibility with RAMP Transactions (SIGMOD 2014)",
         ],
     },
@@ -53,8 +53,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "What applies to causality-violation.",
         systems: &[],
         sources: &[
-            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3",
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 2",
+            "Cerone, Bernardi and Gotsman (CONCUR 2015)",
         ],
     },
     Entry {
@@ -71,16 +71,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         look: "What applies to prefix-violation.",
         systems: &[],
         sources: &[
-            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3",
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 2",
+            "Cerone, Bernardi and Gotsman (CONCUR 2015)",
         ],
     },
     Entry {
         name: "not-snapshot-isolation",
         aliases: &[],
         about: About::Anomaly,
-        meaning: "Whatever the order of commits, either some transaction did not read from one snapshot, or two that ran \
-            at the same time wrote one key and both committed.",
+        meaning: "Whatever the order of commits, either some transaction did not read from one snapshot, or two that \
+            ran at the same time wrote one key and both committed.",
         drawing: "p0  [y: x=1 z=1]\n\
             p1  [z: x=2 y=1]",
         shows: "Neither saw the other, so they ran at the same time, and both wrote x.",
@@ -88,8 +88,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             G-nonadjacent.",
         systems: &["Dgraph 1.0.2, violations of snapshot isolation (Jepsen 2018)"],
         sources: &[
-            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3",
-            "Cerone, Bernardi and Gotsman, A Framework for Transactional Consistency Models (CONCUR 2015)",
+            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 2",
+            "Cerone, Bernardi and Gotsman (CONCUR 2015)",
         ],
     },
     Entry {
@@ -101,8 +101,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         drawing: "p0  [x=1 y=1]\n\
             p1             [x:1 y=2]\n\
             p2             [y:1 x=2]",
-        shows: "p1 and p2 both read p0's values, and each replaces what the other reads: whoever is second would have \
-            seen it.",
+        shows: "p1 and p2 both read p0's values, and each replaces what the other reads: whoever is second would \
+            have seen it.",
         look: "What applies to G2.",
         systems: &[
             "CockroachDB beta-20160829 (Jepsen 2017)",
@@ -110,7 +110,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
         sources: &[
             "Papadimitriou, The Serializability of Concurrent Database Updates (1979)",
-            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019), section 3",
+            "Biswas and Enea, On the Complexity of Checking Transactional Consistency (OOPSLA 2019)",
         ],
     },
     Entry {
@@ -132,8 +132,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         meaning: "No serial order in which every process's transactions stand as it ran them explains what was read.",
         drawing: "p0  [x=1 y=1]  [y=2]  [x:1]\n\
             p1               [x=2 y:1  ]",
-        shows: "p1 reads y from p0's first transaction, so it comes before the second; p0's third does not see p1's x, \
-            so it comes before p1.",
+        shows: "p1 reads y from p0's first transaction, so it comes before the second; p0's third does not see p1's \
+            x, so it comes before p1.",
         look: "Read-only transactions that are placed in the past.",
         systems: &[],
         sources: &[
@@ -163,8 +163,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             p1             [y=2]\n\
             p2              [x=2 y:1   ]\n\
             p3                    [x:1]",
-        shows: "p2 does not see p1, so it comes first; p3 does not see p2, so it comes before p2, and yet it began after \
-            p1 was done.",
+        shows: "p2 does not see p1, so it comes first; p3 does not see p2, so it comes before p2, and yet it began \
+            after p1 was done.",
         look: "What applies to G2-realtime and G-single-realtime.",
         systems: &[],
         sources: &["Papadimitriou, The Serializability of Concurrent Database Updates (1979)"],
@@ -223,11 +223,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "PRAM-violation",
         aliases: &["FIFO-violation"],
         about: About::Anomaly,
-        meaning: "The sessions' own promises hold one by one, or one of them fails; in any case no order of all writes \
-            keeps every session's order and explains what one session read.",
+        meaning: "No order of all writes keeps every session's own order and explains what one session read. A broken \
+            promise of sessions is enough for that; the drawing breaks only their combination.",
         drawing: "p0  [x=1]  [y=1]\n\
             p1  [x=2]         [y:1]  [x:1]  [x:2]",
-        shows: "p1 reads p0's x after its own write of x, which was therefore replaced, and then reads its own again.",
+        shows: "p1 reads p0's x after its own write of x, which was therefore replaced, and then reads its own \
+            again.",
         look: "Conflicts decided anew at every replica; caches of the session beside those of the server.",
         systems: &[],
         sources: &[
@@ -239,8 +240,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "causal-violation",
         aliases: &["nonCausal"],
         about: About::Anomaly,
-        meaning: "Someone saw an effect and missed a cause, where causes reach through sessions and reads over any number \
-            of steps.",
+        meaning: "Someone saw an effect and missed a cause, where causes reach through sessions and reads over any \
+            number of steps.",
         drawing: "p0  [x+1]  [y+1]\n\
             p1                [y:1]  [z+1]\n\
             p2                              [z:1]  [x:]",
@@ -256,8 +257,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "not-sequential",
         aliases: &["nonsequential"],
         about: About::Anomaly,
-        meaning: "Taking what a transaction did on one key as an operation of its own, no order of all operations keeps \
-            every process's order and explains what was read.",
+        meaning: "Taking what a transaction did on one key as an operation of its own, no order of all operations \
+            keeps every process's order and explains what was read.",
         drawing: "p0  [x+1]  [y:]\n\
             p1  [y+1]  [x:]",
         shows: "p0's read misses p1's write and the other way around, although each read after it had written.",
@@ -269,8 +270,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "not-linearizable",
         aliases: &["nonlinearizable"],
         about: About::Anomaly,
-        meaning: "A key did not behave like one copy: no order of what was done on it agrees with real time and explains \
-            what was read.",
+        meaning: "A key did not behave like one copy: no order of what was done on it agrees with real time and \
+            explains what was read.",
         drawing: "p0  [x+1]\n\
             p1         [x:]",
         shows: "p1 began after p0 was acknowledged, and reads the old state.",
