@@ -6,6 +6,7 @@
 mod anomalies;
 mod guarantees;
 mod models;
+mod ordered;
 mod orders;
 mod searched;
 
@@ -52,6 +53,7 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
         .chain(orders::ENTRIES)
         .chain(searched::ENTRIES)
         .chain(models::ENTRIES)
+        .chain(ordered::ENTRIES)
         .chain(guarantees::ENTRIES)
 }
 
