@@ -40,18 +40,18 @@ pub fn main(args: &ExplainArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// A line for each entry: how its meaning begins.
 fn list() {
     for (title, about) in
         [("anomalies", About::Anomaly), ("models", About::Model), ("guarantees and workloads", About::Guarantee)]
     {
         talk::result(&talk::paint("1", title));
         for entry in entries().filter(|entry| entry.about == about) {
-            let meaning = entry.meaning.split_inclusive(". ").next().unwrap_or(entry.meaning).trim();
-            let lines = wrapped(meaning, WIDTH - 40);
-            for (at, line) in lines.iter().enumerate() {
-                let name = if at == 0 { entry.name } else { "" };
-                talk::result(&format!("  {name:<37} {line}"));
-            }
+            let mut lines =
+                wrapped(entry.meaning.split_once(". ").map_or(entry.meaning, |(first, _)| first), WIDTH - 32);
+            let more = if lines.len() > 1 { " …" } else { "" };
+            let first = if lines.is_empty() { String::new() } else { lines.swap_remove(0) };
+            talk::result(&format!("  {:<37} {first}{more}", entry.name));
         }
         talk::result("");
     }
