@@ -44,3 +44,35 @@ fn every_anomaly_that_a_model_prohibits_and_every_model_is_explained() {
         }
     }
 }
+
+#[test]
+fn every_checker_of_workloads_guarantees_and_objects_is_explained() {
+    let guarantees = gainsay_checker::checkers::CHECKERS.iter().map(|entry| entry.name);
+    let models = gainsay_checker::inspect::models().into_iter().map(|(name, _)| name);
+    for name in guarantees.chain(models) {
+        assert!(gainsay_checker::explain::named(name).is_some(), "{name} is not explained");
+    }
+}
+
+#[test]
+fn no_two_entries_of_one_kind_share_a_name() {
+    let mut seen = std::collections::BTreeSet::new();
+    for entry in entries() {
+        // Some aliases are a name with `-item`, which says nothing.
+        let names = gainsay_checker::explain::names(entry).map(|name| name.replace("-item", "").to_ascii_lowercase());
+        for name in names.collect::<std::collections::BTreeSet<String>>() {
+            assert!(seen.insert((format!("{:?}", entry.about), name.clone())), "{name} is explained twice");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_anomalies_says_what_the_table_says() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ANOMALIES.md");
+    let wanted = gainsay_checker::explain::markdown();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "docs/ANOMALIES.md is outdated: run this test with UPDATE_DOCS=1");
+}

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod convert;
 mod demo;
+mod explain;
 mod explanations;
 mod generate;
 mod list;
@@ -63,6 +64,8 @@ enum Command {
     Selftest(selftest::SelftestArgs),
     /// Lists databases, modes, workloads, faults and guarantees
     List(list::ListArgs),
+    /// Explains an anomaly, a model or a guarantee
+    Explain(explain::ExplainArgs),
     /// Starts a node of the reference database; `gainsay refdb --help` lists its flags
     #[command(disable_help_flag = true)]
     Refdb {
@@ -109,6 +112,7 @@ fn parsed(args: Vec<OsString>) -> Exit {
         Command::Generate(args) => generate::main(&args),
         Command::Selftest(args) => selftest::main(&args),
         Command::List(args) => list::main(&args),
+        Command::Explain(args) => explain::main(&args),
         Command::Refdb { args } => {
             let code = refdb::main_from(std::iter::once(OsString::from("gainsay refdb")).chain(args));
             return if code == 0 { Exit::Held } else { Exit::Failed };
@@ -139,5 +143,6 @@ gainsay finds out which consistency guarantees a replicated database keeps while
   gainsay report DIR                   render the report again
   gainsay compare DIR DIR…             several runs on one page
   gainsay list                         databases, modes, workloads, faults, guarantees
+  gainsay explain [NAME]               what an anomaly, a model or a guarantee means
 
 `gainsay COMMAND --help` explains each.";

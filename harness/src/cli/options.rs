@@ -121,9 +121,14 @@ pub fn one(flag: &str, name: &str, allowed: &[&str]) -> anyhow::Result<()> {
     if allowed.contains(&name) {
         return Ok(());
     }
-    let near = allowed.iter().min_by_key(|candidate| distance(name, candidate));
-    let near = near.filter(|candidate| distance(name, candidate) <= 3).map(|near| format!("; did you mean {near}?"));
+    let near = nearest(name, allowed.iter().copied()).map(|near| format!("; did you mean {near}?"));
     Err(usage(format!("{flag}: {name:?} is not known{}\nallowed: {}", near.unwrap_or_default(), allowed.join(", "))))
+}
+
+/// The name of a table that is spelled most like `name`, if it is close.
+pub fn nearest<'a>(name: &str, allowed: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = allowed.map(|candidate| (distance(name, candidate), candidate)).min_by_key(|(far, _)| *far);
+    near.filter(|(far, _)| *far <= 3).map(|(_, candidate)| candidate)
 }
 
 /// Edit distance (Wagner and Fischer 1974).
