@@ -8,7 +8,7 @@
 //!   [`visibility`](crate::checkers);
 //! - `linearizable` is decided key by key: strict serializability of what is left of a history when only one key is kept (a history is linearizable if
 //!   every object is: Herlihy and Wing 1990);
-//! - `sequential` is serializability, with the order of processes, of single steps;
+//! - `sequential` is serializability, with the order of processes, of what each transaction did on each key ([`pieces`](super::pieces));
 //! - `1SR` and `view-serializable` are, for what clients can see, serializability (every read names its writer); `session-serializable` adds the order of processes.
 //!
 //! Some are decided by finer cycles than Elle looks for ([`Finer`](super::cycles::Finer)); where a definition speaks of start and commit times that
