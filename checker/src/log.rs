@@ -4,7 +4,7 @@
 //! the tool called it. It is what the checkers of Jepsen's workloads read, and what histories are converted through.
 //!
 //! Reading is lenient where sense remains, and says so in notes: events without index or time are taken in the order of the text; a
-//! process that is not named is one process; a completion without an invocation counts as having been invoked at the beginning (it then
+//! process that is not named is any that is free; a completion without an invocation counts as having been invoked at the beginning (it then
 //! constrains least); a last line torn in the middle is left out. A process that completes what it has not
 //! invoked under another name, or invokes two operations at once, is refused.
 //!
@@ -143,7 +143,7 @@ impl Builder {
             Who::Client(process) => process,
             Who::Unnamed => {
                 self.unnamed = true;
-                0
+                self.unnamed(head)
             }
             Who::Other => {
                 let (f, value) = (self.name(head.f), self.value(head, head.value)?);
@@ -153,6 +153,20 @@ impl Builder {
             }
         };
         if head.kind == Kind::Invoke { self.invoke(head, index, process) } else { self.complete(head, index, process) }
+    }
+
+    /// A process for an event that names none: an invocation gets the first that is free; a completion is of the oldest open operation of its
+    /// name with its value, or else of its name.
+    fn unnamed(&self, head: &Head<'_>) -> u64 {
+        let mut open: Vec<(u64, usize)> = self.open.iter().map(|(process, at)| (*process, *at)).collect();
+        open.sort_unstable_by_key(|(_, at)| *at);
+        if head.kind == Kind::Invoke {
+            return (0..).find(|process| !self.open.contains_key(process)).unwrap_or(0);
+        }
+        let named = |at: usize| *self.log.calls[at].f.as_bytes() == *head.f;
+        let value = Value::parse(head.value, self.syntax).unwrap_or_default();
+        let same = open.iter().find(|(_, at)| named(*at) && self.log.calls[*at].asked == value);
+        same.or_else(|| open.iter().find(|(_, at)| named(*at))).map_or(0, |(process, _)| *process)
     }
 
     fn value(&self, head: &Head<'_>, span: &[u8]) -> Result<Value, Wrong> {
@@ -249,7 +263,7 @@ impl Builder {
 
     fn finish(mut self) -> Log {
         if self.unnamed {
-            self.log.notes.push("events that name no process were taken to be one process's".into());
+            self.log.notes.push("events name no process: each completion was taken to be of the oldest open operation of its name and value".into());
         }
         if self.orphans > 0 {
             let note = format!(

@@ -87,7 +87,7 @@ pub fn families() -> Vec<Family> {
             all.push(Family::new(what, BRUTE, move |seed| small_transactions(shape, model, level, within, seed)));
         }
         for &(model, level, within) in SAME.iter().filter(|_| shape == Shape::Lists) {
-            let what = format!("{name}, {model}, up to 40 transactions");
+            let what = format!("{name}, {model}, up to 30 transactions");
             all.push(Family::new(what, "commit orders asked directly", move |seed| {
                 large_transactions(shape, model, level, within, seed)
             }));
@@ -184,7 +184,7 @@ fn small_transactions(shape: Shape, model: &str, level: Level, within: Within, s
 }
 
 fn large_transactions(shape: Shape, model: &str, level: Level, within: Within, seed: u64) -> Compared {
-    let txns = brute::source::drawn(seed, shape, 40);
+    let txns = brute::source::drawn(seed, shape, 30);
     // Where lists leave appends unordered, snapshots are a question that only the other side can answer.
     if questions::open(&txns) && level != Level::Serializable {
         return Compared::Undecided;

@@ -118,10 +118,7 @@ fn a_huge_component_is_told_by_two_transactions() {
 fn what_a_history_can_be_judged_for_is_recognised() {
     for (text, models) in [
         ("{:type :invoke :process 0 :f :acquire}\n{:type :ok :process 0 :f :acquire}", &["mutex"] as &[&str]),
-        (
-            "{:type :invoke :process 0 :f :enqueue :value 1}\n{:type :ok :process 0 :f :enqueue :value 1}",
-            &["queue"],
-        ),
+        ("{:type :invoke :process 0 :f :enqueue :value 1}\n{:type :ok :process 0 :f :enqueue :value 1}", &["queue"]),
         ("{:type :invoke :process 0 :f :push :value 1}\n{:type :ok :process 0 :f :push :value 1}", &["stack"]),
         (
             "{:type :invoke :process 0 :f :txn :value [[:w 1 1]]}\n{:type :ok :process 0 :f :txn :value [[:w 1 1]]}",

@@ -187,7 +187,7 @@ pub fn check(txns: &Transactions, options: &Options) -> Report {
         objects(txns, &dependencies, options.assume, &wanted, &mut found);
         let models: Vec<&'static str> =
             sessions::MODELS.iter().map(|(model, _)| *model).filter(|it| wanted(it)).collect();
-        for broken in sessions::broken(txns, &models) {
+        for broken in sessions::broken(txns, &models, &options.budget) {
             let name = format!("{}-violation", broken.model);
             found.count(&name, broken.count);
             found.add(&name, Case::Told { lines: broken.proof, indices: broken.indices, operations: Vec::new() });

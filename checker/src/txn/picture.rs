@@ -109,10 +109,12 @@ fn curve(out: &mut String, label: &str, from: (usize, usize), to: (usize, usize)
         )
     } else {
         // Back up, around the right of everything.
-        let side = width - 70;
+        // A curve reaches three quarters of the way to its handles: they are put so that it turns right of every box.
+        let turn = width - 90;
+        let side = ((turn * 8).saturating_sub(from.0 + to.0)) / 6;
         (
             format!("M{} {from_y}C{side} {} {side} {} {} {to_y}", from.0, from_y.saturating_sub(6), to_y + 6, to.0),
-            side - 40,
+            turn + 8,
             from_y.midpoint(to_y) + 4,
         )
     };

@@ -4,12 +4,14 @@
 //! operations ([`visibility`](crate::visibility)), to which transactions are handed as a history.
 
 use crate::action::{Action, Atom, Reading, Step as Did};
+use crate::checker::{Answer, Case};
+use crate::checkers::CHECKERS;
 use crate::event::{Function, Process};
 use crate::evidence::Budget;
 use crate::finding::Outcome as Verdict;
 use crate::history::{History, Op, Outcome};
-use crate::judge::{Options, Vacuity, judge};
 
+use super::lattice;
 use super::transactions::{Name, ODD, Shape, Transactions, UNKNOWN};
 
 /// The models that are decided here, with the checker that decides each.
@@ -35,19 +37,22 @@ pub struct Broken {
     pub indices: Vec<u64>,
 }
 
-/// Decides `models`; nothing is said of one that holds.
-pub fn broken(txns: &Transactions, models: &[&'static str]) -> Vec<Broken> {
-    let wanted: Vec<&(&str, &str)> = MODELS.iter().filter(|(model, _)| models.contains(model)).collect();
-    if wanted.is_empty() {
+/// Decides `models`, weaker ones first; nothing is said of one that holds, or that a weaker one which does not hold takes with it.
+pub fn broken(txns: &Transactions, models: &[&'static str], budget: &Budget) -> Vec<Broken> {
+    if models.is_empty() {
         return Vec::new();
     }
     let history = history(txns);
-    let guarantees = Some(wanted.iter().map(|(_, checker)| (*checker).to_string()).collect());
-    let judged = judge(&history, &Options { guarantees, budget: Budget::default(), vacuity: Vacuity::Shown });
-    let mut out = Vec::new();
-    for (model, checker) in wanted {
-        let finding = judged.findings.iter().find(|finding| finding.guarantee == *checker);
-        if let Some(Verdict::Broken { violations, anomalies, .. }) = finding.map(|finding| &finding.outcome) {
+    let case = Case::new(&history);
+    let mut out: Vec<Broken> = Vec::new();
+    for &(model, name) in MODELS.iter().filter(|(model, _)| models.contains(model)) {
+        if out.iter().any(|weaker| lattice::implied(model).contains(&weaker.model)) {
+            continue;
+        }
+        let Some(entry) = CHECKERS.iter().find(|entry| entry.name == name) else { continue };
+        if let Answer::Judged { outcome: Verdict::Broken { violations, anomalies, .. }, .. } =
+            (entry.build)().check(&case, budget)
+        {
             let proof = anomalies.iter().min_by_key(|anomaly| anomaly.witnesses.len());
             let lines = proof.map(|anomaly| {
                 let mut lines = vec![anomaly.sentence.clone()];
@@ -57,7 +62,7 @@ pub fn broken(txns: &Transactions, models: &[&'static str]) -> Vec<Broken> {
             let indices = proof.map(|anomaly| anomaly.witnesses.iter().map(|witness| witness.index).collect());
             out.push(Broken {
                 model,
-                count: *violations,
+                count: violations,
                 proof: lines.unwrap_or_default(),
                 indices: indices.unwrap_or_default(),
             });

@@ -278,12 +278,15 @@ impl<'a, 't> Teller<'a, 't> {
                 value(1)
             ),
             "lost-update" => {
-                let names: Vec<String> = (0..sight.txns.len().min(4)).map(name).collect();
+                let count = sight.txns.len();
+                let names: Vec<String> = (0..count.min(4)).map(name).collect();
+                let more = if count > 4 { format!(" and {} more", count - 4) } else { String::new() };
+                let (all, lost) =
+                    if count == 2 { ("both", "one of the updates is") } else { ("all", "all updates but one are") };
+                let state = value(0);
                 format!(
-                    "{} all read the same state of key {key} ({}) and then wrote it: all but one of these updates did not know of the others and {} lost.",
-                    names.join(" and "),
-                    value(0),
-                    if sight.txns.len() > 2 { "are" } else { "one is" }
+                    "{}{more} {all} read the same state of key {key} ({state}) and then wrote it, not knowing of each other: {lost} lost.",
+                    names.join(" and ")
                 )
             }
             other => format!("{other} on key {key}."),

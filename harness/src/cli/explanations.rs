@@ -25,18 +25,11 @@ pub fn print(inspection: &Inspection) {
                 (Verdict::Holds, Some(bound)) => format!("; a violation is rarer than {} (95 %)", percent(bound)),
                 _ => String::new(),
             };
-            talk::result(&format!("  on {} {}{bound}", thousands(answer.opportunities), answer.unit));
+            let unit = if answer.opportunities == 1 { answer.unit.trim_end_matches('s') } else { &answer.unit };
+            talk::result(&format!("  on {} {unit}{bound}", thousands(answer.opportunities)));
         }
         models(answer);
-        for problem in &answer.problems {
-            let counts = if problem.counts { "" } else { ", not among what was asked" };
-            let cases =
-                if problem.count == 1 { "1 case".to_string() } else { format!("{} cases", thousands(problem.count)) };
-            talk::result(&format!("\n  {} ({cases}{counts})", talk::paint("1", &problem.name)));
-            for case in problem.cases.iter().take(SHOWN) {
-                talk::result(case_text(case, "    ").trim_end());
-            }
-        }
+        problems(answer);
         for note in &answer.notes {
             talk::result(&format!("  note: {note}"));
         }
@@ -44,6 +37,30 @@ pub fn print(inspection: &Inspection) {
     let explained = inspection.answers.iter().flat_map(|answer| &answer.problems).find(|problem| problem.counts);
     if let Some(problem) = explained {
         talk::result(&format!("\n`gainsay explain {}` says what it means.", problem.name));
+    }
+}
+
+/// Prints each problem with its smallest case; one that the same operations prove is only named.
+fn problems(answer: &Answer) {
+    let mut printed: Vec<(&str, Vec<&String>)> = Vec::new();
+    for problem in &answer.problems {
+        let counts = if problem.counts { "" } else { ", not among what was asked" };
+        let cases =
+            if problem.count == 1 { "1 case".to_string() } else { format!("{} cases", thousands(problem.count)) };
+        let title = format!("\n  {} ({cases}{counts})", talk::paint("1", &problem.name));
+        let mut proof: Vec<&String> =
+            problem.cases.iter().take(SHOWN).flat_map(|case| &case.operations).map(|(_, what)| what).collect();
+        proof.sort_unstable();
+        let same = printed.iter().find(|(_, known)| !proof.is_empty() && *known == proof);
+        if let Some((name, _)) = same {
+            talk::result(&format!("{title}: shown by the operations of {name}"));
+            continue;
+        }
+        talk::result(&title);
+        for case in problem.cases.iter().take(SHOWN) {
+            talk::result(case_text(case, "    ").trim_end());
+        }
+        printed.push((&problem.name, proof));
     }
 }
 

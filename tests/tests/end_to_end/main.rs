@@ -4,6 +4,7 @@ mod arguments;
 mod endings;
 mod faults;
 mod histories;
+mod inspected;
 mod planted;
 mod uses;
 mod verdicts;
