@@ -68,10 +68,8 @@ impl Placed {
 /// Settles what each key's order is, and which reads contradict it.
 pub(super) fn settle(out: &mut Transactions, mut lists: Vec<ListState>) {
     lists.resize_with(out.keys.len(), ListState::default);
-    for key in 0..lists.len() {
-        if lists[key].odd {
-            settle_key(out, key as u32, &mut lists[key].versions);
-        }
+    for (key, list) in lists.iter_mut().enumerate().filter(|(_, list)| list.odd) {
+        settle_key(out, key as u32, &mut list.versions);
     }
     out.odd.sort_by_key(|odd| odd.step);
     let total: usize = lists.iter().map(|list| list.versions.len()).sum();
