@@ -9,11 +9,13 @@
 //! read and a write; a read inside a transaction of a key that the transaction has already written is left out, as it
 //! shows the transaction's own value. About 150 bytes an operation.
 
+pub(crate) mod instants;
 mod lists;
 mod reads;
+pub(crate) mod timeline;
 pub(crate) mod versions;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::action::{Action, Atom, Reading};
 use crate::history::{History, Op, Outcome};
@@ -88,6 +90,8 @@ pub(crate) struct Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Read {
     pub(crate) op: u32,
+    pub(crate) invoked: u64,
+    pub(crate) completed: u64,
     pub(crate) from: u32,
     pub(crate) to: u32,
 }
@@ -190,6 +194,8 @@ pub(crate) struct Facts<'h> {
     pub(crate) actors: FastMap<Arc<str>, u32>,
     /// What was not used and why.
     pub(crate) notes: Vec<String>,
+    timeline: OnceLock<Vec<timeline::What>>,
+    instants: OnceLock<Option<instants::Instants>>,
 }
 
 impl<'h> Facts<'h> {
@@ -214,6 +220,8 @@ impl<'h> Facts<'h> {
             removed: FastMap::default(),
             actors: FastMap::default(),
             notes: Vec::new(),
+            timeline: OnceLock::new(),
+            instants: OnceLock::new(),
         };
         let mut values = Values::default();
         for (at, op) in history.ops.iter().enumerate() {
@@ -301,6 +309,16 @@ impl<'h> Facts<'h> {
     pub(crate) fn sole(&self, write: u32) -> bool {
         let entry = &self.writes[write as usize];
         entry.stands == write && entry.same == NONE
+    }
+
+    /// All events in the order of time, worked out when they are first asked for.
+    pub(crate) fn timeline(&self) -> &[timeline::What] {
+        self.timeline.get_or_init(|| timeline::of(self))
+    }
+
+    /// An instant for every write and read, if the first guess explains everything; worked out when it is first asked for.
+    pub(crate) fn instants(&self) -> Option<&instants::Instants> {
+        self.instants.get_or_init(|| instants::of(self)).as_ref()
     }
 
     /// The operation of a write.

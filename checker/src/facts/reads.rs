@@ -46,7 +46,7 @@ pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
         if from == to {
             continue;
         }
-        let read = Read { op: at as u32, from, to };
+        let read = Read { op: at as u32, invoked: op.invoked, completed: op.completed, from, to };
         if op.last {
             facts.finals.push(read);
         } else {
