@@ -26,11 +26,21 @@ fn main() {
                 let t = Instant::now();
                 let h = History::read_json(text.as_slice()).unwrap();
                 let took = t.elapsed();
-                println!("{name} read_json {} ops {} MB in {took:?}: {:.0} MB/s", h.ops.len(), text.len() / 1_000_000, text.len() as f64 / took.as_secs_f64() / 1e6);
+                println!(
+                    "{name} read_json {} ops {} MB in {took:?}: {:.0} MB/s",
+                    h.ops.len(),
+                    text.len() / 1_000_000,
+                    text.len() as f64 / took.as_secs_f64() / 1e6
+                );
                 let t = Instant::now();
                 let h = History::read_any(text.as_slice()).unwrap();
                 let took = t.elapsed();
-                println!("{name} read_any {} ops {} MB in {took:?}: {:.0} MB/s", h.ops.len(), text.len() / 1_000_000, text.len() as f64 / took.as_secs_f64() / 1e6);
+                println!(
+                    "{name} read_any {} ops {} MB in {took:?}: {:.0} MB/s",
+                    h.ops.len(),
+                    text.len() / 1_000_000,
+                    text.len() as f64 / took.as_secs_f64() / 1e6
+                );
             }
             continue;
         }

@@ -238,7 +238,10 @@ impl<'h> Facts<'h> {
         }
         facts.key_names = keys.names.clone();
         facts.session_names = sessions.names;
-        for &last in values.values() {
+        for last in values.writes() {
+            if facts.writes[last as usize].same == NONE {
+                continue;
+            }
             let same: Vec<u32> = facts.writers(last).collect();
             for write in same {
                 facts.writes[write as usize].stands = last;
@@ -275,7 +278,7 @@ impl<'h> Facts<'h> {
         }
         let mut same = NONE;
         if let Some(value) = action.written() {
-            same = values.insert((key, value.clone()), id).unwrap_or(NONE);
+            same = values.insert(key, value, id).unwrap_or(NONE);
         }
         self.writes.push(Write {
             op: at as u32,
@@ -296,7 +299,7 @@ impl<'h> Facts<'h> {
     fn find_removes(&mut self, values: &Values) {
         for (id, write) in self.writes.iter().enumerate().filter(|(_, write)| write.deed == Deed::Remove) {
             let Some(value) = self.value_of(id as u32) else { continue };
-            if let Some(&add) = values.get(&(write.key, value.clone())) {
+            if let Some(add) = values.get(write.key, value) {
                 self.removed.insert(id as u32, add);
                 if write.outcome != Outcome::Fail {
                     self.removes.entry(add).or_default().push(id as u32);
@@ -393,5 +396,27 @@ impl Key<'_> {
     }
 }
 
-/// The last write of each value, which links to the one before it.
-type Values = FastMap<(u32, Atom), u32>;
+/// The last write of each value, which links to the one before it. A small table for each key: keys live for a while, and what is
+/// asked for one after the other lies close together.
+#[derive(Default)]
+struct Values {
+    keys: Vec<FastMap<Atom, u32>>,
+}
+
+impl Values {
+    fn get(&self, key: u32, value: &Atom) -> Option<u32> {
+        self.keys.get(key as usize)?.get(value).copied()
+    }
+
+    /// Sets the last write of a value, and answers the one before it.
+    fn insert(&mut self, key: u32, value: &Atom, write: u32) -> Option<u32> {
+        if self.keys.len() <= key as usize {
+            self.keys.resize_with(key as usize + 1, FastMap::default);
+        }
+        self.keys[key as usize].insert(value.clone(), write)
+    }
+
+    fn writes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.keys.iter().flat_map(|values| values.values().copied())
+    }
+}

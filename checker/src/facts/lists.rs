@@ -40,7 +40,7 @@ pub(super) fn find_longest<'h>(facts: &mut Facts<'h>, keys: &mut Interner, value
         let mut seen: FastMap<u32, ()> = FastMap::default();
         let mut writes = Vec::with_capacity(elements.len());
         for element in elements {
-            let write = values.get(&(key as u32, element.clone())).copied().unwrap_or(NONE);
+            let write = values.get(key as u32, element).unwrap_or(NONE);
             let twice = write != NONE && seen.insert(write, ()).is_some();
             let odd = if twice {
                 Some(("element-twice", write))

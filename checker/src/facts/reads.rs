@@ -113,7 +113,7 @@ impl Resolver<'_> {
 
     /// The write of `value`, if one can be it: not failed, and invoked before the read completed.
     fn candidate(&mut self, facts: &mut Facts, part: &Part, value: &Atom) -> Option<(u32, bool)> {
-        let Some(&last) = self.values.get(&(part.key, value.clone())) else {
+        let Some(last) = self.values.get(part.key, value) else {
             self.tell(facts, part, "value-nobody-wrote", value, NONE);
             return None;
         };
@@ -137,7 +137,7 @@ impl Resolver<'_> {
         match self.candidate(facts, part, value) {
             None => Shown::Skip,
             Some((write, false)) => Shown::One(write),
-            Some((_, true)) => Shown::AnyOf(self.values[&(part.key, value.clone())]),
+            Some((write, true)) => Shown::AnyOf(self.values.get(part.key, value).unwrap_or(write)),
         }
     }
 
@@ -146,11 +146,11 @@ impl Resolver<'_> {
         let mut seen: FastMap<&Atom, ()> = FastMap::default();
         for value in values {
             if seen.insert(value, ()).is_some() {
-                let other = self.values.get(&(part.key, value.clone())).copied().unwrap_or(NONE);
+                let other = self.values.get(part.key, value).unwrap_or(NONE);
                 self.tell(facts, part, "element-twice", value, other);
-            } else if self.candidate(facts, part, value).is_some() {
+            } else if let Some((write, _)) = self.candidate(facts, part, value) {
                 // An element stands for itself, whichever of several writes brought it: the last one represents them.
-                writes.push(self.values[&(part.key, value.clone())]);
+                writes.push(self.values.get(part.key, value).unwrap_or(write));
             }
         }
         if sorted == Sorted::ById {
