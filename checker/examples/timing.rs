@@ -5,6 +5,16 @@ use gainsay_checker::checkers::CHECKERS;
 use gainsay_checker::{Budget, Case, History, json};
 use healthy::{Holds, Positions, Shape};
 use std::time::Instant;
+struct Cpu(u64);
+impl Cpu {
+    fn now() -> Cpu {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Cpu(text.split(' ').next().unwrap().parse().unwrap())
+    }
+    fn elapsed(&self) -> std::time::Duration {
+        std::time::Duration::from_nanos(Cpu::now().0 - self.0)
+    }
+}
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let ops: usize = args[1].parse().unwrap();
@@ -23,7 +33,7 @@ fn main() {
                 json::write_event(&mut text, &event);
             }
             for _ in 0..3 {
-                let t = Instant::now();
+                let t = Cpu::now();
                 let h = History::read_json(text.as_slice()).unwrap();
                 let took = t.elapsed();
                 println!(
@@ -32,7 +42,7 @@ fn main() {
                     text.len() / 1_000_000,
                     text.len() as f64 / took.as_secs_f64() / 1e6
                 );
-                let t = Instant::now();
+                let t = Cpu::now();
                 let h = History::read_any(text.as_slice()).unwrap();
                 let took = t.elapsed();
                 println!(
@@ -47,18 +57,21 @@ fn main() {
         let history = healthy::history(Shape { positions, ..Shape::of(ops, holds) }, 1);
         let mut best = u128::MAX;
         for _ in 0..3 {
-            let t = Instant::now();
+            let t = Cpu::now();
             let case = Case::new(&history);
             best = best.min(t.elapsed().as_millis());
             std::hint::black_box(&case);
         }
         println!("{name} facts {best} ms");
         let case = Case::new(&history);
+        let t = Cpu::now();
+        let stale = gainsay_checker::checkers::staleness::measure(&case);
+        println!("{name} staleness {} ms {} reads {:?}", t.elapsed().as_millis(), stale.reads, stale.k);
         for entry in CHECKERS.iter().filter(|e| only.is_empty() || only.contains(e.name)) {
             let mut best = u128::MAX;
             let mut answer = None;
             for _ in 0..3 {
-                let t = Instant::now();
+                let t = Cpu::now();
                 answer = Some((entry.build)().check(&case, &Budget::default()));
                 best = best.min(t.elapsed().as_millis());
             }

@@ -224,10 +224,15 @@ impl<'h> Facts<'h> {
             instants: OnceLock::new(),
         };
         let mut values = Values::default();
+        // The key of each step, and whether anything can be a list.
+        let mut step_keys: Vec<u32> = Vec::with_capacity(history.ops.len());
+        let mut lists = false;
         for (at, op) in history.ops.iter().enumerate() {
             facts.sessions.push(sessions.id(&op.session));
             for (step, it) in op.steps.iter().enumerate() {
                 let key = keys.id(&it.key);
+                step_keys.push(key);
+                lists |= matches!(it.action, Action::Read(Some(Reading::Many(_))));
                 if key as usize == facts.keys.len() {
                     facts.keys.push(Key::new());
                 }
@@ -236,7 +241,7 @@ impl<'h> Facts<'h> {
                 }
             }
         }
-        facts.key_names = keys.names.clone();
+        facts.key_names = keys.names;
         facts.session_names = sessions.names;
         for last in values.writes() {
             if facts.writes[last as usize].same == NONE {
@@ -248,8 +253,10 @@ impl<'h> Facts<'h> {
             }
         }
         facts.find_removes(&values);
-        lists::find_longest(&mut facts, &mut keys, &values);
-        reads::resolve(&mut facts, &mut keys, &values);
+        if lists {
+            lists::find_longest(&mut facts, &step_keys, &values);
+        }
+        reads::resolve(&mut facts, &step_keys, &values);
         lists::drop_contradictions(&mut facts);
         lists::give_places(&mut facts);
         versions::trust(&mut facts, &values);

@@ -3,14 +3,17 @@
 use super::{Facts, Kind, NONE, Oddity, Part, Read, Shown, Values};
 use crate::action::{Action, Atom, Reading};
 use crate::history::Outcome;
-use crate::intern::{FastMap, Interner};
+use crate::intern::FastMap;
 
 /// Resolves every read that succeeded, and the read half of every compare-and-set that did.
-pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
+pub(super) fn resolve(facts: &mut Facts, step_keys: &[u32], values: &Values) {
     let latest: Vec<Vec<u64>> = facts.keys.iter().map(|key| latest_invocations(facts, key)).collect();
     let mut resolver = Resolver { values, latest, told: FastMap::default() };
     let history = facts.history;
+    let mut next = 0;
     for (at, op) in history.ops.iter().enumerate() {
+        let keys = &step_keys[next..next + op.steps.len()];
+        next += op.steps.len();
         if op.outcome != Outcome::Ok {
             continue;
         }
@@ -30,7 +33,7 @@ pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
             if op.steps[..step].iter().any(|before| before.key == it.key && before.action.writes()) {
                 continue;
             }
-            let key = keys.id(&it.key);
+            let key = keys[step];
             let mut part = Part { read, op: at as u32, step: step as u32, key, shown: Shown::Skip };
             part.shown = resolver.shown(facts, &part, reading);
             let id = facts.parts.len() as u32;
