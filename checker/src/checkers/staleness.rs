@@ -119,7 +119,8 @@ impl Row {
                 Some(Row { writes, ordered: true, ended: Vec::new() })
             }
             (Kind::Register, _) => {
-                let mut ended: Vec<u64> = entry.writes.iter().map(|&write| facts.writes[write as usize].acked).collect();
+                let mut ended: Vec<u64> =
+                    entry.writes.iter().map(|&write| facts.writes[write as usize].acked).collect();
                 for part in entry.parts.iter().map(|&part| &facts.parts[part as usize]) {
                     if let Shown::One(write) = part.shown
                         && let Ok(at) = entry.writes.binary_search(&write)

@@ -36,7 +36,10 @@ fn a_read_is_as_stale_as_the_acknowledged_writes_that_it_missed() {
         let found = measure(&Case::new(&history));
         assert_eq!((found.reads, found.stale, found.ordered), (2, 1, if positions { 2 } else { 0 }));
         assert_eq!((found.versions.max, found.nanoseconds.max, found.versions.p50), (2, 70, 0));
-        assert_eq!(found.curve.iter().map(|since| (since.reads, since.stale)).collect::<Vec<_>>(), vec![(1, 1), (1, 0)]);
+        assert_eq!(
+            found.curve.iter().map(|since| (since.reads, since.stale)).collect::<Vec<_>>(),
+            vec![(1, 1), (1, 0)]
+        );
         assert_eq!(found.k, (!positions).then_some(Bounds { at_least: 3, at_most: 3 }));
     }
 }
