@@ -9,11 +9,13 @@
 //! read and a write; a read inside a transaction of a key that the transaction has already written is left out, as it
 //! shows the transaction's own value. About 150 bytes an operation.
 
+pub(crate) mod instants;
 mod lists;
 mod reads;
+pub(crate) mod timeline;
 pub(crate) mod versions;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::action::{Action, Atom, Reading};
 use crate::history::{History, Op, Outcome};
@@ -88,6 +90,8 @@ pub(crate) struct Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Read {
     pub(crate) op: u32,
+    pub(crate) invoked: u64,
+    pub(crate) completed: u64,
     pub(crate) from: u32,
     pub(crate) to: u32,
 }
@@ -190,6 +194,8 @@ pub(crate) struct Facts<'h> {
     pub(crate) actors: FastMap<Arc<str>, u32>,
     /// What was not used and why.
     pub(crate) notes: Vec<String>,
+    timeline: OnceLock<Vec<timeline::What>>,
+    instants: OnceLock<Option<instants::Instants>>,
 }
 
 impl<'h> Facts<'h> {
@@ -214,12 +220,19 @@ impl<'h> Facts<'h> {
             removed: FastMap::default(),
             actors: FastMap::default(),
             notes: Vec::new(),
+            timeline: OnceLock::new(),
+            instants: OnceLock::new(),
         };
         let mut values = Values::default();
+        // The key of each step, and whether anything can be a list.
+        let mut step_keys: Vec<u32> = Vec::with_capacity(history.ops.len());
+        let mut lists = false;
         for (at, op) in history.ops.iter().enumerate() {
             facts.sessions.push(sessions.id(&op.session));
             for (step, it) in op.steps.iter().enumerate() {
                 let key = keys.id(&it.key);
+                step_keys.push(key);
+                lists |= matches!(it.action, Action::Read(Some(Reading::Many(_))));
                 if key as usize == facts.keys.len() {
                     facts.keys.push(Key::new());
                 }
@@ -228,17 +241,22 @@ impl<'h> Facts<'h> {
                 }
             }
         }
-        facts.key_names = keys.names.clone();
+        facts.key_names = keys.names;
         facts.session_names = sessions.names;
-        for &last in values.values() {
+        for last in values.writes() {
+            if facts.writes[last as usize].same == NONE {
+                continue;
+            }
             let same: Vec<u32> = facts.writers(last).collect();
             for write in same {
                 facts.writes[write as usize].stands = last;
             }
         }
         facts.find_removes(&values);
-        lists::find_longest(&mut facts, &mut keys, &values);
-        reads::resolve(&mut facts, &mut keys, &values);
+        if lists {
+            lists::find_longest(&mut facts, &step_keys, &values);
+        }
+        reads::resolve(&mut facts, &step_keys, &values);
         lists::drop_contradictions(&mut facts);
         lists::give_places(&mut facts);
         versions::trust(&mut facts, &values);
@@ -267,7 +285,7 @@ impl<'h> Facts<'h> {
         }
         let mut same = NONE;
         if let Some(value) = action.written() {
-            same = values.insert((key, value.clone()), id).unwrap_or(NONE);
+            same = values.insert(key, value, id).unwrap_or(NONE);
         }
         self.writes.push(Write {
             op: at as u32,
@@ -288,7 +306,7 @@ impl<'h> Facts<'h> {
     fn find_removes(&mut self, values: &Values) {
         for (id, write) in self.writes.iter().enumerate().filter(|(_, write)| write.deed == Deed::Remove) {
             let Some(value) = self.value_of(id as u32) else { continue };
-            if let Some(&add) = values.get(&(write.key, value.clone())) {
+            if let Some(add) = values.get(write.key, value) {
                 self.removed.insert(id as u32, add);
                 if write.outcome != Outcome::Fail {
                     self.removes.entry(add).or_default().push(id as u32);
@@ -301,6 +319,16 @@ impl<'h> Facts<'h> {
     pub(crate) fn sole(&self, write: u32) -> bool {
         let entry = &self.writes[write as usize];
         entry.stands == write && entry.same == NONE
+    }
+
+    /// All events in the order of time, worked out when they are first asked for.
+    pub(crate) fn timeline(&self) -> &[timeline::What] {
+        self.timeline.get_or_init(|| timeline::of(self))
+    }
+
+    /// An instant for every write and read, if the first guess explains everything; worked out when it is first asked for.
+    pub(crate) fn instants(&self) -> Option<&instants::Instants> {
+        self.instants.get_or_init(|| instants::of(self)).as_ref()
     }
 
     /// The operation of a write.
@@ -375,5 +403,27 @@ impl Key<'_> {
     }
 }
 
-/// The last write of each value, which links to the one before it.
-type Values = FastMap<(u32, Atom), u32>;
+/// The last write of each value, which links to the one before it. A small table for each key: keys live for a while, and what is
+/// asked for one after the other lies close together.
+#[derive(Default)]
+struct Values {
+    keys: Vec<FastMap<Atom, u32>>,
+}
+
+impl Values {
+    fn get(&self, key: u32, value: &Atom) -> Option<u32> {
+        self.keys.get(key as usize)?.get(value).copied()
+    }
+
+    /// Sets the last write of a value, and answers the one before it.
+    fn insert(&mut self, key: u32, value: &Atom, write: u32) -> Option<u32> {
+        if self.keys.len() <= key as usize {
+            self.keys.resize_with(key as usize + 1, FastMap::default);
+        }
+        self.keys[key as usize].insert(value.clone(), write)
+    }
+
+    fn writes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.keys.iter().flat_map(|values| values.values().copied())
+    }
+}

@@ -4,7 +4,6 @@
 //! operation a process, completions that match their invocations. An invocation without completion (the run was cut off)
 //! is an unknown outcome. The cost is about 200 bytes an operation.
 
-use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Atom, Steps};
 use crate::event::{Event, Function, Kind, Note, OpEvent, Process};
+use crate::intern::FastMap;
 use crate::json;
 use crate::meta::Meta;
 use crate::version::Version;
@@ -172,6 +172,7 @@ impl History {
     /// Reads JSON lines. A last line that was cut off in the middle (the harness was killed) is left out with a note.
     pub fn read_json(mut input: impl BufRead) -> Result<History, HistoryError> {
         let mut builder = Builder::default();
+        let mut names = json::Names::default();
         let mut line = Vec::new();
         let mut number = 0;
         loop {
@@ -185,7 +186,7 @@ impl History {
             if text.is_empty() {
                 continue;
             }
-            match json::parse_event(text) {
+            match json::parse_with(text, &mut names) {
                 Ok(event) => builder.push(event)?,
                 Err(_) if !complete => {
                     builder
@@ -235,7 +236,7 @@ impl History {
 #[derive(Default)]
 struct Builder {
     history: History,
-    open: HashMap<Process, usize>,
+    open: FastMap<Process, usize>,
     last: Option<(u64, u64)>,
 }
 

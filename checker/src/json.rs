@@ -2,7 +2,7 @@
 //!
 //! Written by hand because the recorder writes hundreds of thousands a second; every line is one map with the keys of
 //! Jepsen's histories and ours beside them. Read through `serde_json`, leniently: unknown keys are ignored, a missing
-//! session is the process. Values take these shapes:
+//! session is the process. Lines as we write them take a shorter way ([`line`]). Values take these shapes:
 //!
 //! ```text
 //! read           [5, null]  invoked, or read as having no value
@@ -10,6 +10,8 @@
 //! write append add remove   [5, 3]       cas  [5, [1, 2]]       delete  [5, null]
 //! txn            [["r", 5, null], ["w", 6, 1], ["append", 7, 2], ["add", 8, 3], ["cas", 9, [1, 2]], …]
 //! ```
+
+mod line;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use smallvec::smallvec;
 use crate::action::{Action, Atom, Reading, Step, Steps};
 use crate::event::{Event, Function, Kind, Note, OpEvent, Process};
 use crate::version::Version;
+
+pub(crate) use self::line::Names;
 
 /// Appends `event` as one line, with its newline, to `out`.
 pub fn write_event(out: &mut Vec<u8>, event: &Event) {
@@ -237,6 +241,15 @@ struct Line {
 
 /// Reads one line. The error is a sentence without the line's number.
 pub fn parse_event(line: &[u8]) -> Result<Event, String> {
+    parse_with(line, &mut Names::default())
+}
+
+/// Reads one line after others whose texts may come again.
+pub(crate) fn parse_with(line: &[u8], names: &mut Names) -> Result<Event, String> {
+    line::read(line, names).map_or_else(|| parse_generally(line), Ok)
+}
+
+fn parse_generally(line: &[u8]) -> Result<Event, String> {
     event(serde_json::from_slice(line).map_err(|error| format!("not an event: {error}"))?)
 }
 

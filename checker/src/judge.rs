@@ -4,6 +4,7 @@
 //! held; all others that can be judged are shown and do not count. Everything that decides is in the history, so a history copied
 //! alone gives the verdict of its run; all but `took_ms` is the same every time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::action::{Action, Reading};
@@ -46,11 +47,9 @@ pub fn judge(history: &History, options: &Options) -> Judgement {
     let mut findings = Vec::new();
     let mut ledger: Option<Ledger> = None;
     let stores = history.meta.as_ref().is_none_or(|meta| meta.stores);
-    for entry in CHECKERS.iter().filter(|_| stores) {
+    let answers = if stores { answers(&case, &options.budget) } else { Vec::new() };
+    for (entry, (answer, took_ms)) in CHECKERS.iter().zip(answers) {
         let asked = is_asked(entry, history, options);
-        let started = Instant::now();
-        let answer = (entry.build)().check(&case, &options.budget);
-        let took_ms = started.elapsed().as_secs_f64() * 1e3;
         let (outcome, evidence) = match answer {
             Answer::Judged { outcome, evidence, ledger: columns } => {
                 ledger = ledger.or(columns.map(|columns| *columns));
@@ -81,6 +80,40 @@ pub fn judge(history: &History, options: &Options) -> Judgement {
         notes,
     }
 }
+
+/// What every checker of the table says, in its order, and how many milliseconds each took. Checkers do not know of each other, so they
+/// run beside each other, as far as there are processors; a small history is not worth a thread.
+fn answers(case: &Case<'_>, budget: &Budget) -> Vec<(Answer, f64)> {
+    let answer = |entry: &Entry| {
+        let started = Instant::now();
+        let answer = (entry.build)().check(case, budget);
+        (answer, started.elapsed().as_secs_f64() * 1e3)
+    };
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let entries = taken.map_while(|at| CHECKERS.get(at).map(|entry| (at, answer(entry))));
+        entries.collect::<Vec<_>>()
+    };
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let helpers = if case.history().ops.len() < WORTH_A_THREAD { 0 } else { processors.min(CHECKERS.len()) - 1 };
+    let mut all = std::thread::scope(|scope| {
+        let others: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => all.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Operations from which checkers run in several threads.
+const WORTH_A_THREAD: usize = 5_000;
 
 /// How many notes about versions that were not used are kept: they repeat themselves key after key.
 const NOTES: usize = 10;

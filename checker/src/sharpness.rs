@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::history::{Effect, History, Op};
+use crate::intern::FastMap;
 
 /// How long after a fault its consequences are still looked for.
 pub const AFTERMATH: Duration = Duration::from_secs(5);
@@ -14,6 +15,8 @@ pub const AFTERMATH: Duration = Duration::from_secs(5);
 pub(crate) struct Sharpness {
     /// Disjoint, ascending.
     spans: Vec<(u64, u64)>,
+    /// By operation: the number of its node from 1, 0 for none, and whether a fault was near, in the last bit.
+    ops: Vec<u32>,
 }
 
 impl Sharpness {
@@ -33,7 +36,27 @@ impl Sharpness {
                 _ => spans.push((start, end)),
             }
         }
-        Sharpness { spans }
+        let mut sharpness = Sharpness { spans, ops: Vec::new() };
+        sharpness.ops = sharpness.of_ops(history);
+        sharpness
+    }
+
+    fn of_ops<'h>(&self, history: &'h History) -> Vec<u32> {
+        let mut nodes: FastMap<&'h str, u32> = FastMap::default();
+        let of = |op: &'h Op| {
+            let next = nodes.len() as u32 + 1;
+            let node = op.node.as_deref().map_or(0, |node| *nodes.entry(node).or_insert(next));
+            node << 1 | u32::from(self.near_fault(op.invoked, op.completed))
+        };
+        history.ops.iter().map(of).collect()
+    }
+
+    /// What [`Sharpness::sharp`] says, of operations by their numbers.
+    #[inline]
+    pub(crate) fn sharp_at(&self, op: u32, before: Option<u32>) -> bool {
+        let now = self.ops[op as usize];
+        let then = before.map_or(0, |before| self.ops[before as usize]);
+        now & 1 == 1 || (now >> 1 != 0 && then >> 1 != 0 && now >> 1 != then >> 1)
     }
 
     /// Whether a fault was active or had just ended at some time in `from..=to`.

@@ -6,6 +6,7 @@ mod linearizable;
 mod lost_writes;
 mod prefix;
 mod sessions;
+pub mod staleness;
 
 use self::prefix::{Growth, Prefix};
 use self::sessions::{Per, Sessions, SingleOrder};

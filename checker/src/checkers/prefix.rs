@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::checker::{Answer, Case, Checker, Tally};
 use crate::evidence::Budget;
-use crate::facts::{Facts, Kind, Order, Shown};
+use crate::facts::{Facts, Kind, NONE, Order, Shown};
 use crate::finding::Outcome as Verdict;
 use crate::graph::{Arrow, Graph};
 use crate::intern::FastMap;
@@ -44,6 +44,11 @@ impl Checker for Prefix {
         let deadline = Instant::now() + budget.time;
         let (opportunities, sharp) = count(case, self.growth);
         let unit = "reads of several keys, or of a key whose order of writes is known";
+        // Instants are a witness, if something can be seen at all; of growing beginnings they say nothing.
+        if self.growth == Growth::Free && opportunities > 0 && facts.instants().is_some() {
+            let (order, proofs) = (super::sessions::orders(facts), Proofs::default());
+            return Tally { unit, order, opportunities, sharp, proofs }.answer();
+        }
         let built = graph::build(facts, self.growth);
         let mut circles: Vec<(u64, Vec<Arrow>)> = circles(facts, built.nodes, &built.arrows);
         if circles.is_empty() && opportunities == 0 && self.growth == Growth::Free && !facts.reads.is_empty() {
@@ -83,10 +88,11 @@ impl Checker for Prefix {
 fn count(case: &Case<'_>, growth: Growth) -> (u64, u64) {
     let facts = &case.facts;
     let (mut seen, mut sharp) = (0, 0);
-    let mut last: FastMap<u32, u32> = FastMap::default();
+    let mut last = vec![NONE; facts.session_names.len()];
     for read in &facts.reads {
         let parts = facts.parts_of(read);
-        let before = last.insert(facts.sessions[read.op as usize], read.op);
+        let before = std::mem::replace(&mut last[facts.sessions[read.op as usize] as usize], read.op);
+        let before = (before != NONE).then_some(before);
         let known = |key: u32| {
             let key = &facts.keys[key as usize];
             matches!(key.kind, Kind::List | Kind::Set) || matches!(key.order, Order::Reported | Order::RealTime)
@@ -95,8 +101,7 @@ fn count(case: &Case<'_>, growth: Growth) -> (u64, u64) {
         let again = growth == Growth::Monotonic && before.is_some();
         if (something || again) && (again || parts.len() > 1 || parts.iter().any(|part| known(part.key))) {
             seen += 1;
-            let ops = &facts.history.ops;
-            sharp += u64::from(case.sharpness.sharp(&ops[read.op as usize], before.map(|op| &ops[op as usize])));
+            sharp += u64::from(case.sharpness.sharp_at(read.op, before));
         }
     }
     (seen, sharp)

@@ -138,12 +138,15 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
         if wants.through_writes() || sight.demands.len() == from || !matters(facts, key) {
             return;
         }
+        if explained(facts, &sight.demands[from..]) {
+            return;
+        }
         let known = known::within(facts, &sight.demands[from..]);
         let circles = circles::find(&sight.demands, from, &known, whose);
         own.extend(circles.own);
         together.extend(circles.together);
     });
-    if wants.through_writes() {
+    if wants.through_writes() && !explained(facts, &sight.demands) {
         let known = known::through_writes(facts, wants, actors);
         let listed = known::listed(facts);
         let mut circles = circles::find(&sight.demands, 0, &[known.as_slice(), &listed].concat(), whose);
@@ -156,6 +159,11 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
         together = circles.together;
     }
     Found { sight, own, together }
+}
+
+/// Whether every write has an instant that respects all that is known, and the demands as well: then there is no circle.
+fn explained(facts: &Facts, demands: &[Demand]) -> bool {
+    facts.instants().is_some_and(|instants| demands.iter().all(|demand| instants.before(demand.from, demand.to)))
 }
 
 fn matters(facts: &Facts, key: usize) -> bool {

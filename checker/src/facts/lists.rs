@@ -8,18 +8,21 @@ use super::{Deed, Facts, Kind, NONE, Oddity, Shown, Values};
 use crate::action::{Action, Atom, Reading};
 use crate::graph::{Arrow, Graph};
 use crate::history::Outcome;
-use crate::intern::{FastMap, Interner};
+use crate::intern::FastMap;
 
 /// Chooses each list's longest reading and says which writes its elements are.
-pub(super) fn find_longest<'h>(facts: &mut Facts<'h>, keys: &mut Interner, values: &Values) {
+pub(super) fn find_longest<'h>(facts: &mut Facts<'h>, step_keys: &[u32], values: &Values) {
     let mut longest: Vec<Option<(&'h [Atom], u32, u32)>> = vec![None; facts.keys.len()];
+    let mut next = 0;
     for (at, op) in facts.history.ops.iter().enumerate() {
+        let keys = &step_keys[next..next + op.steps.len()];
+        next += op.steps.len();
         if op.outcome != Outcome::Ok {
             continue;
         }
         for (step, it) in op.steps.iter().enumerate() {
             let Action::Read(Some(Reading::Many(elements))) = &it.action else { continue };
-            let key = keys.id(&it.key) as usize;
+            let key = keys[step] as usize;
             let unwritten = facts.keys[key].writes.is_empty();
             if unwritten {
                 facts.keys[key].kind = Kind::List;
@@ -40,7 +43,7 @@ pub(super) fn find_longest<'h>(facts: &mut Facts<'h>, keys: &mut Interner, value
         let mut seen: FastMap<u32, ()> = FastMap::default();
         let mut writes = Vec::with_capacity(elements.len());
         for element in elements {
-            let write = values.get(&(key as u32, element.clone())).copied().unwrap_or(NONE);
+            let write = values.get(key as u32, element).unwrap_or(NONE);
             let twice = write != NONE && seen.insert(write, ()).is_some();
             let odd = if twice {
                 Some(("element-twice", write))

@@ -3,14 +3,17 @@
 use super::{Facts, Kind, NONE, Oddity, Part, Read, Shown, Values};
 use crate::action::{Action, Atom, Reading};
 use crate::history::Outcome;
-use crate::intern::{FastMap, Interner};
+use crate::intern::FastMap;
 
 /// Resolves every read that succeeded, and the read half of every compare-and-set that did.
-pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
+pub(super) fn resolve(facts: &mut Facts, step_keys: &[u32], values: &Values) {
     let latest: Vec<Vec<u64>> = facts.keys.iter().map(|key| latest_invocations(facts, key)).collect();
     let mut resolver = Resolver { values, latest, told: FastMap::default() };
     let history = facts.history;
+    let mut next = 0;
     for (at, op) in history.ops.iter().enumerate() {
+        let keys = &step_keys[next..next + op.steps.len()];
+        next += op.steps.len();
         if op.outcome != Outcome::Ok {
             continue;
         }
@@ -30,7 +33,7 @@ pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
             if op.steps[..step].iter().any(|before| before.key == it.key && before.action.writes()) {
                 continue;
             }
-            let key = keys.id(&it.key);
+            let key = keys[step];
             let mut part = Part { read, op: at as u32, step: step as u32, key, shown: Shown::Skip };
             part.shown = resolver.shown(facts, &part, reading);
             let id = facts.parts.len() as u32;
@@ -46,7 +49,7 @@ pub(super) fn resolve(facts: &mut Facts, keys: &mut Interner, values: &Values) {
         if from == to {
             continue;
         }
-        let read = Read { op: at as u32, from, to };
+        let read = Read { op: at as u32, invoked: op.invoked, completed: op.completed, from, to };
         if op.last {
             facts.finals.push(read);
         } else {
@@ -113,7 +116,7 @@ impl Resolver<'_> {
 
     /// The write of `value`, if one can be it: not failed, and invoked before the read completed.
     fn candidate(&mut self, facts: &mut Facts, part: &Part, value: &Atom) -> Option<(u32, bool)> {
-        let Some(&last) = self.values.get(&(part.key, value.clone())) else {
+        let Some(last) = self.values.get(part.key, value) else {
             self.tell(facts, part, "value-nobody-wrote", value, NONE);
             return None;
         };
@@ -137,7 +140,7 @@ impl Resolver<'_> {
         match self.candidate(facts, part, value) {
             None => Shown::Skip,
             Some((write, false)) => Shown::One(write),
-            Some((_, true)) => Shown::AnyOf(self.values[&(part.key, value.clone())]),
+            Some((write, true)) => Shown::AnyOf(self.values.get(part.key, value).unwrap_or(write)),
         }
     }
 
@@ -146,11 +149,11 @@ impl Resolver<'_> {
         let mut seen: FastMap<&Atom, ()> = FastMap::default();
         for value in values {
             if seen.insert(value, ()).is_some() {
-                let other = self.values.get(&(part.key, value.clone())).copied().unwrap_or(NONE);
+                let other = self.values.get(part.key, value).unwrap_or(NONE);
                 self.tell(facts, part, "element-twice", value, other);
-            } else if self.candidate(facts, part, value).is_some() {
+            } else if let Some((write, _)) = self.candidate(facts, part, value) {
                 // An element stands for itself, whichever of several writes brought it: the last one represents them.
-                writes.push(self.values[&(part.key, value.clone())]);
+                writes.push(self.values.get(part.key, value).unwrap_or(write));
             }
         }
         if sorted == Sorted::ById {

@@ -155,7 +155,7 @@ fn dots(facts: &mut Facts, key: usize, values: &Values, actors: &mut Actors) -> 
             .iter()
             .zip(dots)
             .filter_map(|(value, (actor, counter))| {
-                let write = *values.get(&(key as u32, value.clone()))?;
+                let write = values.get(key as u32, value)?;
                 Some((write, (actors.id(actor), *counter)))
             })
             .collect();

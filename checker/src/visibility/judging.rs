@@ -33,7 +33,6 @@ impl Walk<'_, '_> {
             return;
         }
         self.sight.opportunities += 1;
-        let ops = &self.facts.history.ops;
         let before = if self.wants.monotonic_reads {
             self.last_read(actor)
         } else {
@@ -43,7 +42,7 @@ impl Walk<'_, '_> {
             };
             write.and_then(|write| self.facts.writes.get(write as usize)).map(|write| write.op)
         };
-        if self.sharpness.sharp(&ops[part.op as usize], before.map(|op| &ops[op as usize])) {
+        if self.sharpness.sharp_at(part.op, before) {
             self.sight.sharp += 1;
         }
     }
@@ -96,7 +95,7 @@ impl Walk<'_, '_> {
     }
 
     fn judge_value(&mut self, at: u32, write: u32, must: Seen) -> Seen {
-        let mut seen = vec![write];
+        let mut seen = Seen::one(write);
         let mut lacks = None;
         for &other in must.writes() {
             if other == write || self.known_before(other, write) {
@@ -104,7 +103,7 @@ impl Walk<'_, '_> {
             }
             if self.known_before(write, other) {
                 lacks = Some(other);
-                seen.push(other);
+                seen.insert(other);
             } else {
                 self.sight.demands.push(Demand { part: at, from: other, to: write });
             }
@@ -112,8 +111,7 @@ impl Walk<'_, '_> {
         if let Some(missing) = lacks {
             self.lack(at, missing);
         }
-        seen.sort_unstable();
-        Seen::of(seen)
+        seen
     }
 
     /// A read that one of several writes may explain: nil after a delete, or a value written twice.

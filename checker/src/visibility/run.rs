@@ -3,20 +3,18 @@
 use std::ops::Range;
 
 use super::{Actors, Keep, Seen, Sight, Wants, keep};
+use crate::facts::timeline::What;
 use crate::facts::{Deed, Facts, NONE, Part, Shown};
 use crate::history::Outcome;
 use crate::sharpness::Sharpness;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// A write was invoked.
-    Invoked(u32),
-    /// A read was invoked whose session had other operations open.
-    Began(u32),
-    /// A read completed.
-    Completed(u32),
-    /// A write was acknowledged.
-    Acked(u32),
+/// An event of the history with what every step asks of it.
+#[derive(Clone, Copy)]
+struct Event {
+    what: What,
+    actor: u32,
+    /// Its key; [`NONE`] for a read of several.
+    key: u32,
 }
 
 /// A value of the key of the day; anything of an earlier key counts as empty.
@@ -35,7 +33,7 @@ pub(crate) struct Walk<'f, 'h> {
     pub(super) sight: Sight,
     pub(super) key: usize,
     pub(super) keep: Keep,
-    events: Vec<What>,
+    events: Vec<Event>,
     epoch: u32,
     read: Vec<Slot>,
     written: Vec<Slot>,
@@ -79,10 +77,10 @@ impl<'f, 'h> Walk<'f, 'h> {
 
     /// Walks through all keys; `each` is called after each with what was found so far and where its demands begin.
     pub(crate) fn run(mut self, mut each: impl FnMut(usize, &mut Sight, usize)) -> Sight {
-        self.events = self.sorted_events();
+        self.events = self.wanted_events();
         let everything = self.wants.writes_follow_reads || (self.wants.monotonic_writes && self.facts.several_keys);
         let spans = if everything { self.spans() } else { Vec::new() };
-        let own = if everything { Vec::new() } else { self.by_key() };
+        let (heads, own) = if everything { Default::default() } else { self.by_key() };
         for key in 0..self.facts.keys.len() {
             self.key = key;
             self.keep = keep(self.facts, key);
@@ -96,7 +94,7 @@ impl<'f, 'h> Walk<'f, 'h> {
                     self.step(self.events[at]);
                 }
             } else {
-                for &at in &own[key] {
+                for &at in &own[heads[key] as usize..heads[key + 1] as usize] {
                     self.step(self.events[at as usize]);
                 }
             }
@@ -105,62 +103,70 @@ impl<'f, 'h> Walk<'f, 'h> {
         self.sight
     }
 
-    fn sorted_events(&self) -> Vec<What> {
-        let mut events: Vec<(u64, u8, What)> = Vec::new();
-        for (id, write) in self.facts.writes.iter().enumerate() {
-            if write.outcome == Outcome::Fail {
-                continue;
-            }
-            if self.wants.through_writes() {
-                events.push((write.invoked, 0, What::Invoked(id as u32)));
-            }
-            if write.acked != u64::MAX && (self.wants.read_your_writes || self.wants.monotonic_writes) {
-                // A compare-and-set reads before it has written.
-                events.push((write.acked, 2, What::Acked(id as u32)));
-            }
-        }
-        for (id, read) in self.facts.reads.iter().enumerate() {
-            let op = &self.facts.history.ops[read.op as usize];
-            events.push((op.completed, 1, What::Completed(id as u32)));
-            if self.overlapping[self.actors.of[read.op as usize] as usize] {
-                events.push((op.invoked, 0, What::Began(id as u32)));
-            }
-        }
-        // Equal times are concurrent: what completes then is not before what is invoked then.
-        events.sort_by_key(|&(time, class, _)| (time, class));
-        events.into_iter().map(|(_, _, what)| what).collect()
+    /// The events that these guarantees ask for, in the order of time.
+    fn wanted_events(&self) -> Vec<Event> {
+        let facts = self.facts;
+        let of_write = |write: u32| (facts.writes[write as usize].op, facts.writes[write as usize].key);
+        let of_read = |read: u32| {
+            let read = &facts.reads[read as usize];
+            (read.op, if read.to - read.from == 1 { facts.parts[read.from as usize].key } else { NONE })
+        };
+        let through = self.wants.through_writes();
+        let written = self.wants.read_your_writes || self.wants.monotonic_writes;
+        let wanted = |&what: &What| {
+            let (op, key) = match what {
+                What::Invoked(write) if through => of_write(write),
+                What::Acked(write) if written => of_write(write),
+                What::Began(read) | What::Completed(read) => of_read(read),
+                What::Invoked(_) | What::Acked(_) => return None,
+            };
+            let actor = self.actors.of[op as usize];
+            let idle = matches!(what, What::Began(_)) && !self.overlapping[actor as usize];
+            (!idle).then_some(Event { what, actor, key })
+        };
+        facts.timeline().iter().filter_map(wanted).collect()
     }
 
-    fn keys_of(&self, what: What) -> impl Iterator<Item = u32> + use<'f, 'h> {
+    fn keys_of(&self, event: Event) -> impl Iterator<Item = u32> + use<'f, 'h> {
         let facts = self.facts;
-        let (write, read) = match what {
-            What::Invoked(write) | What::Acked(write) => (Some(facts.writes[write as usize].key), None),
-            What::Began(read) | What::Completed(read) => (None, Some(facts.parts_of(&facts.reads[read as usize]))),
+        let several = match event.what {
+            What::Began(read) | What::Completed(read) if event.key == NONE => {
+                facts.parts_of(&facts.reads[read as usize])
+            }
+            _ => &[],
         };
-        let several = read.unwrap_or_default();
         let keys =
             several.iter().enumerate().filter(move |(at, part)| several[..*at].iter().all(|p| p.key != part.key));
-        write.into_iter().chain(keys.map(|(_, part)| part.key))
+        (event.key != NONE).then_some(event.key).into_iter().chain(keys.map(|(_, part)| part.key))
     }
 
-    /// The events of each key.
-    fn by_key(&self) -> Vec<Vec<u32>> {
-        let mut own = vec![Vec::new(); self.facts.keys.len()];
-        for (at, &what) in self.events.iter().enumerate() {
-            for key in self.keys_of(what) {
-                own[key as usize].push(at as u32);
+    /// The events of each key, one after the other, and where each begins.
+    fn by_key(&self) -> (Vec<u32>, Vec<u32>) {
+        let mut heads = vec![0_u32; self.facts.keys.len() + 1];
+        for &event in &self.events {
+            self.keys_of(event).for_each(|key| heads[key as usize + 1] += 1);
+        }
+        for key in 1..heads.len() {
+            heads[key] += heads[key - 1];
+        }
+        let mut own = vec![0; heads.last().map_or(0, |&all| all as usize)];
+        let mut next = heads.clone();
+        for (at, &event) in self.events.iter().enumerate() {
+            for key in self.keys_of(event) {
+                own[next[key as usize] as usize] = at as u32;
+                next[key as usize] += 1;
             }
         }
-        own
+        (heads, own)
     }
 
     /// From the first write of each key (or read of it) to the last read of it: along a chain of seeing, invocations only rise.
     fn spans(&self) -> Vec<Range<usize>> {
         let mut spans = vec![Range { start: usize::MAX, end: 0 }; self.facts.keys.len()];
-        for (at, &what) in self.events.iter().enumerate() {
-            for key in self.keys_of(what) {
+        for (at, &event) in self.events.iter().enumerate() {
+            for key in self.keys_of(event) {
                 let span = &mut spans[key as usize];
-                match what {
+                match event.what {
                     What::Invoked(_) | What::Acked(_) => span.start = span.start.min(at),
                     What::Began(_) => {}
                     What::Completed(_) => {
@@ -175,10 +181,10 @@ impl<'f, 'h> Walk<'f, 'h> {
         spans
     }
 
-    fn step(&mut self, what: What) {
-        match what {
+    fn step(&mut self, event: Event) {
+        let actor = event.actor as usize;
+        match event.what {
             What::Invoked(write) => {
-                let actor = self.actors.of[self.facts.writes[write as usize].op as usize] as usize;
                 if self.written[actor].epoch != self.epoch && self.read[actor].epoch != self.epoch {
                     return;
                 }
@@ -191,51 +197,88 @@ impl<'f, 'h> Walk<'f, 'h> {
                 }
                 self.due[write as usize] = Slot { epoch: self.epoch, seen: due };
             }
-            What::Acked(write) => self.acked(write),
-            What::Began(read) => {
-                let actor = self.actors.of[self.facts.reads[read as usize].op as usize] as usize;
-                self.began[read as usize] = Slot { epoch: self.epoch, seen: self.base(actor) };
+            What::Acked(write) => self.acked(write, event),
+            What::Began(read) => self.began[read as usize] = Slot { epoch: self.epoch, seen: self.base(actor) },
+            What::Completed(read) => {
+                if event.key != NONE && event.key as usize != self.key && self.passes_by(read, actor) {
+                    return;
+                }
+                self.completed(read, actor);
             }
-            What::Completed(read) => self.completed(read),
         }
     }
 
-    fn acked(&mut self, write: u32) {
-        let entry = &self.facts.writes[write as usize];
+    fn acked(&mut self, write: u32, event: Event) {
+        let own = event.key as usize == self.key;
         let due = self.wants.through_writes() && self.due[write as usize].epoch == self.epoch;
-        if entry.key as usize != self.key && !due {
+        if !own && !due {
             return;
         }
-        let actor = self.actors.of[entry.op as usize] as usize;
+        let actor = event.actor as usize;
         let mut seen = std::mem::take(&mut self.written[actor]);
         if seen.epoch != self.epoch {
             seen = Slot { epoch: self.epoch, seen: Seen::default() };
         }
-        if self.wants.through_writes() {
-            seen.seen.join(self.get(&self.due[write as usize]));
+        if due {
+            seen.seen.join(&self.due[write as usize].seen);
         }
-        if entry.key as usize == self.key {
+        if own {
+            let entry = &self.facts.writes[write as usize];
             match self.keep {
                 Keep::Top => seen.seen.top = seen.seen.top.max(entry.place + 1),
                 _ if entry.deed == Deed::Add || entry.deed == Deed::Append => seen.seen.insert(entry.stands),
-                Keep::Latest => {
-                    let latest = seen.seen.writes().iter().copied().filter(|&other| !self.known_before(other, write));
-                    let mut latest: Vec<u32> = latest.filter(|&other| other != write).collect();
-                    if !latest.iter().any(|&other| self.known_before(write, other)) {
-                        latest.push(write);
-                        latest.sort_unstable();
-                    }
-                    seen.seen = Seen::of(latest);
-                }
+                Keep::Latest => self.add_latest(&mut seen.seen, write),
                 Keep::All | Keep::Nothing => seen.seen.insert(write),
             }
         }
         self.written[actor] = seen;
     }
 
-    fn completed(&mut self, read: u32) {
+    /// Adds a write of a register to what was seen, without what it is known to follow.
+    fn add_latest(&self, seen: &mut Seen, write: u32) {
+        match *seen.writes() {
+            [] => *seen = Seen::one(write),
+            [other] if other == write || self.known_before(other, write) => *seen = Seen::one(write),
+            [other] if self.known_before(write, other) => {}
+            _ => {
+                let latest = seen.writes().iter().copied().filter(|&other| !self.known_before(other, write));
+                let mut latest: Vec<u32> = latest.filter(|&other| other != write).collect();
+                if !latest.iter().any(|&other| self.known_before(write, other)) {
+                    latest.push(write);
+                    latest.sort_unstable();
+                }
+                *seen = Seen::of(latest);
+            }
+        }
+    }
+
+    /// A read of another key alone, where it brings only what comes with the writes that it shows; whether this was such a read.
+    fn passes_by(&mut self, read: u32, actor: usize) -> bool {
+        if !self.wants.monotonic_reads && !self.wants.writes_follow_reads {
+            return true;
+        }
+        if self.wants.monotonic_reads || self.wants.read_your_writes || self.overlapping[actor] {
+            return false;
+        }
+        let part = &self.facts.parts[self.facts.reads[read as usize].from as usize];
+        if let Shown::One(write) = part.shown {
+            let due = &self.due[write as usize];
+            if due.epoch != self.epoch || due.seen.is_empty() || !self.facts.sole(write) {
+                return true;
+            }
+            let slot = &mut self.read[actor];
+            if slot.epoch == self.epoch {
+                slot.seen.join(&due.seen);
+            } else {
+                *slot = due.clone();
+            }
+            return true;
+        }
+        matches!(part.shown, Shown::Nil | Shown::AnyOf(_) | Shown::Skip)
+    }
+
+    fn completed(&mut self, read: u32, actor: usize) {
         let entry = &self.facts.reads[read as usize];
-        let actor = self.actors.of[entry.op as usize] as usize;
         let mut must =
             if self.overlapping[actor] { self.get(&self.began[read as usize]).clone() } else { self.base(actor) };
         let parts = self.facts.parts_of(entry);
