@@ -4,15 +4,16 @@
 
 use std::time::Duration;
 
+use gainsay_checker::event::Kind;
 use gainsay_checker::formats::{awdit, dbcop, plume};
-use gainsay_checker::generate::{edn_value, json_value};
+use gainsay_checker::generate::{Written, write_edn, write_json};
 use gainsay_checker::inspect::{self, Format, Request, events_of_log, inspect, recognise};
 use gainsay_checker::log::Log;
-use gainsay_checker::objects::brute::{self, Draw};
+use gainsay_checker::objects::brute;
 use gainsay_checker::objects::calls::{Call, Calls, NEVER, Outcome};
 use gainsay_checker::objects::{self, ModelName};
 use gainsay_checker::text::{Syntax, events};
-use gainsay_checker::txn::brute::{Move, Sketched, transactions};
+use gainsay_checker::txn::brute::sketch::{Move, Sketched, transactions};
 use gainsay_checker::txn::check::{Options as Asked, check};
 use gainsay_checker::txn::levels::{LEVELS, Within, decide};
 use gainsay_checker::txn::versions::Assume;
@@ -62,9 +63,10 @@ fn of_values(bytes: &[u8]) {
         let Ok(value) = Value::parse(bytes, syntax) else { continue };
         assert_eq!(value.clone(), value);
         let _ = (value.atom(), value.int(), value.pair(), value.to_string(), format!("{value:?}"));
-        let mut out = Vec::new();
-        edn_value(&mut out, &value);
-        json_value(&mut out, &value);
+        let event = Written { index: 0, time: 0, kind: Kind::Ok, process: 0, f: "read", value };
+        for write in [write_edn, write_json] {
+            write(&mut Vec::new(), &event);
+        }
     }
     let _ = edn::parse(bytes);
 }
