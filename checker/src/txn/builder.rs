@@ -306,7 +306,8 @@ impl Builder {
     /// More than numbers suffice for.
     pub fn finish(mut self) -> Result<Transactions, TooMany> {
         let most = self.out.txns.len().max(self.out.steps.len()).max(self.out.version_key.len());
-        if most >= LIMIT as usize {
+        // A step keeps in the highest bit of its key whether it writes.
+        if most >= LIMIT as usize || self.keys.names.len() > 1 << 31 {
             return Err(TooMany);
         }
         self.out.keys = std::mem::take(&mut self.keys.names);

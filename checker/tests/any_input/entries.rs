@@ -10,7 +10,7 @@ use gainsay_checker::generate::{Written, write_edn, write_json};
 use gainsay_checker::inspect::{self, Format, Request, events_of_log, inspect, recognise};
 use gainsay_checker::log::Log;
 use gainsay_checker::objects::brute;
-use gainsay_checker::objects::calls::{Call, Calls, NEVER, Outcome};
+use gainsay_checker::objects::calls::{Call, Calls, Function, NEVER, Outcome};
 use gainsay_checker::objects::{self, ModelName};
 use gainsay_checker::text::{Syntax, events};
 use gainsay_checker::txn::brute::sketch::{Move, Sketched, transactions};
@@ -221,11 +221,9 @@ fn of_objects(bytes: &[u8]) {
 /// The calls with what the bytes change of them; nothing where they are no calls then. Ranks stay what they are.
 fn disturbed(calls: &Calls, numbers: &mut Numbers<'_>) -> Option<Calls> {
     let mut all: Vec<Call> = calls.all().to_vec();
-    let steps = all.iter().filter(|call| call.f == objects::calls::Function::Txn).flat_map(|call| calls.steps(call));
-    let elements =
-        all.iter().filter(|call| call.f == objects::calls::Function::ReadAll).flat_map(|call| calls.elements(call));
-    // Ranges keep their places only where nothing else shares them, so they are taken over whole.
-    let (steps, elements) = (steps.copied().collect::<Vec<_>>(), elements.copied().collect::<Vec<_>>());
+    let of = |f| all.iter().filter(move |call| call.f == f && (f == Function::Txn || call.ok()));
+    let steps: Vec<_> = of(Function::Txn).flat_map(|call| calls.steps(call)).copied().collect();
+    let elements: Vec<_> = of(Function::ReadAll).flat_map(|call| calls.elements(call)).copied().collect();
     while let Some(&at) = numbers.0.next() {
         let at = usize::from(at) % all.len().max(1);
         let extreme = [0, 1, -1, i64::MAX, i64::MIN, i64::from(u32::MAX), 1 << 32, 7][numbers.below(8) as usize];

@@ -194,9 +194,18 @@ fn lines(dice: &mut Dice, text: &mut Vec<u8>, other: &[u8]) {
 /// Brackets within brackets, closed and not, alone and where a value belongs.
 pub fn deep(levels: usize) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    for (open, close) in
-        [("[", "]"), ("(", ")"), ("{", "}"), ("#{", "}"), ("{:a ", "}"), ("{\"a\":", "}"), ("#a ", ""), ("#_", "")]
-    {
+    for (open, close) in [
+        ("[", "]"),
+        ("(", ")"),
+        ("{", "}"),
+        ("#{", "}"),
+        ("{:a ", "}"),
+        ("{\"a\":", "}"),
+        ("#a ", ""),
+        ("#_", ""),
+        ("#_[", "]"),
+        ("[#_", "1]"),
+    ] {
         let nested = |closed: bool| {
             let mut text = open.repeat(levels);
             text.push('1');
