@@ -95,6 +95,8 @@ fn name(raw: Raw<'_>) -> Name {
 struct Values {
     base: i64,
     dense: Vec<u32>,
+    /// Whether some lie outside of the table, or did when they came.
+    sparse: bool,
 }
 
 /// A transaction that is being filled: where its steps are among those of all.
@@ -242,9 +244,17 @@ impl Builder {
         };
         let value = match raw {
             Raw::Int(value) => {
-                if let Some(place) = self.values[key as usize].place(value) {
+                let values = &mut self.values[key as usize];
+                // The table may have grown over a value that did not fit when it first came.
+                if values.sparse
+                    && let Some(&known) = self.sparse.get(&(key, value))
+                {
+                    return known;
+                }
+                if let Some(place) = values.place(value) {
                     *place = next;
                 } else {
+                    values.sparse = true;
                     let known = *self.sparse.entry((key, value)).or_insert(next);
                     if known != next {
                         return known;

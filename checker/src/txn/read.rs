@@ -565,11 +565,11 @@ fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
     let digits = &text[usize::from(negative)..];
     let (mut value, mut len) = (0_i64, 0);
     while let Some(digit) = digits.get(len).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
-        value = value * 10 + i64::from(digit);
-        len += 1;
-        if len > 18 {
+        if len == 18 {
             return None;
         }
+        value = value * 10 + i64::from(digit);
+        len += 1;
     }
     let ends = matches!(digits.get(len), None | Some(b' ' | b',' | b']'));
     (len > 0 && ends).then(|| (if negative { -value } else { value }, &digits[len..]))
