@@ -69,3 +69,18 @@ fn a_discarded_form_is_no_deeper_than_others() {
     assert!(deep("[#_").unwrap_err().contains("deep"));
     assert_eq!(gainsay_checker::edn::parse(b"[1 #_[#_2 3] #_ 4 \x0c 5]").unwrap(), [serde_json::json!([1, 5])]);
 }
+
+#[test]
+fn a_number_and_its_text_are_two_values_and_two_keys() {
+    use gainsay_checker::inspect::calls;
+    use gainsay_checker::log::Log;
+    use gainsay_checker::objects::ModelName;
+    let event = |value: &str| {
+        let event = |kind| format!("{{:type :{kind}, :process 0, :f :write, :value [{value}]}}\n");
+        event("invoke") + &event("ok")
+    };
+    let text = ["-5 1", "\"-5\" 1", "1 -7", "1 \"-7\""].map(event).concat();
+    let log = Log::read(text.as_bytes(), Syntax::Edn).unwrap();
+    let named = calls(&log, ModelName::Register).unwrap();
+    assert_eq!((named.keys.len(), named.names.len()), (3, 2));
+}
