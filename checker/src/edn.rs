@@ -19,7 +19,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<Value>, String> {
     let mut parser = Parser { text, at: 0 };
     let mut forms = Vec::new();
     while parser.skip_space() {
-        if parser.discard()? {
+        if parser.discard(0)? {
             continue;
         }
         forms.push(parser.form(0)?);
@@ -45,7 +45,8 @@ impl Parser<'_> {
     fn skip_space(&mut self) -> bool {
         while let Some(byte) = self.peek() {
             match byte {
-                b' ' | b'\t' | b'\r' | b'\n' | b',' => self.at += 1,
+                b',' => self.at += 1,
+                _ if byte.is_ascii_whitespace() => self.at += 1,
                 b';' => {
                     while self.peek().is_some_and(|byte| byte != b'\n') {
                         self.at += 1;
@@ -58,11 +59,11 @@ impl Parser<'_> {
     }
 
     /// Skips `#_ form`.
-    fn discard(&mut self) -> Result<bool, String> {
+    fn discard(&mut self, depth: usize) -> Result<bool, String> {
         if self.text[self.at..].starts_with(b"#_") {
             self.at += 2;
             self.skip_space();
-            self.form(0)?;
+            self.form(depth + 1)?;
             return Ok(true);
         }
         Ok(false)
@@ -118,7 +119,7 @@ impl Parser<'_> {
                 self.at += 1;
                 return Ok(Value::Array(items));
             }
-            if !self.discard()? {
+            if !self.discard(depth)? {
                 items.push(self.form(depth + 1)?);
             }
         }

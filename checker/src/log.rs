@@ -137,7 +137,8 @@ impl Default for Builder {
 
 impl Builder {
     fn push(&mut self, head: &Head<'_>) -> Result<(), Wrong> {
-        self.log.events += 1;
+        self.log.events = (self.log.events.checked_add(1).filter(|&events| events < u32::MAX))
+            .ok_or_else(|| Wrong::new(head.at, "more events than can be numbered"))?;
         let index = head.index.unwrap_or(u64::from(self.log.events) - 1);
         let process = match head.who {
             Who::Client(process) => process,

@@ -105,6 +105,9 @@ pub fn calls(log: &Log, model: ModelName) -> Result<Named, String> {
     for (source, call) in log.calls.iter().enumerate() {
         maker.call(source as u32, call).map_err(|why| format!("event {}: {why}", call.index))?;
     }
+    if maker.names.len() >= (u32::MAX - NAMED) as usize {
+        return Err("more values than can be numbered".into());
+    }
     let calls = Calls::new(maker.calls, maker.steps, maker.elements).map_err(|why| why.to_string())?;
     Ok(Named { calls, keys: maker.key_names, names: maker.names })
 }
@@ -125,6 +128,7 @@ fn keyed(log: &Log, model: ModelName) -> bool {
 struct Maker {
     keyed: bool,
     model: ModelName,
+    /// By their debugging text, which tells `"1"` from `1`.
     keys: FxHashMap<String, u32>,
     key_names: Vec<Value>,
     names: Vec<Value>,
@@ -142,7 +146,7 @@ impl Maker {
             Value::Int(it) if (0..i64::from(NAMED)).contains(it) => *it as u32,
             other => {
                 let next = NAMED + self.names.len() as u32;
-                let id = *self.ids.entry(other.to_string()).or_insert(next);
+                let id = *self.ids.entry(format!("{other:?}")).or_insert(next);
                 if id == next {
                     self.names.push(other.clone());
                 }
@@ -153,7 +157,7 @@ impl Maker {
 
     fn key(&mut self, key: &Value) -> u32 {
         let next = self.key_names.len() as u32;
-        let number = *self.keys.entry(key.to_string()).or_insert(next);
+        let number = *self.keys.entry(format!("{key:?}")).or_insert(next);
         if number == next {
             self.key_names.push(key.clone());
         }

@@ -150,7 +150,8 @@ pub struct Calls {
 impl Calls {
     /// Groups and checks. O(n) if the calls come sorted by key and start, else O(n log n).
     pub fn new(mut calls: Vec<Call>, steps: Vec<Step>, elements: Vec<u32>) -> Result<Calls, CallsError> {
-        if calls.len() >= NEVER as usize / 2 {
+        let most = steps.len().max(elements.len());
+        if calls.len() >= NEVER as usize / 2 || most >= NEVER as usize {
             return Err(CallsError::Count);
         }
         for call in &calls {

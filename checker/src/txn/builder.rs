@@ -95,6 +95,8 @@ fn name(raw: Raw<'_>) -> Name {
 struct Values {
     base: i64,
     dense: Vec<u32>,
+    /// Whether some lie outside of the table, or did when they came.
+    sparse: bool,
 }
 
 /// A transaction that is being filled: where its steps are among those of all.
@@ -242,9 +244,17 @@ impl Builder {
         };
         let value = match raw {
             Raw::Int(value) => {
-                if let Some(place) = self.values[key as usize].place(value) {
+                let values = &mut self.values[key as usize];
+                // The table may have grown over a value that did not fit when it first came.
+                if values.sparse
+                    && let Some(&known) = self.sparse.get(&(key, value))
+                {
+                    return known;
+                }
+                if let Some(place) = values.place(value) {
                     *place = next;
                 } else {
+                    values.sparse = true;
                     let known = *self.sparse.entry((key, value)).or_insert(next);
                     if known != next {
                         return known;
@@ -306,7 +316,8 @@ impl Builder {
     /// More than numbers suffice for.
     pub fn finish(mut self) -> Result<Transactions, TooMany> {
         let most = self.out.txns.len().max(self.out.steps.len()).max(self.out.version_key.len());
-        if most >= LIMIT as usize {
+        // A step keeps in the highest bit of its key whether it writes.
+        if most >= LIMIT as usize || self.keys.names.len() > 1 << 31 {
             return Err(TooMany);
         }
         self.out.keys = std::mem::take(&mut self.keys.names);

@@ -5,7 +5,7 @@
 //! parsed; the rest is compared as bytes. So long lists cost what comparing memory costs.
 
 use super::builder::{Builder, Raw};
-use super::transactions::{NIL, Shape, Transactions, UNKNOWN};
+use super::transactions::{LIMIT, NIL, Shape, Transactions, UNKNOWN};
 use crate::event::Kind;
 use crate::history::{HistoryError, Outcome};
 use crate::text::{self, Bracket, Head, Scanner, Syntax, Token, Wrong, events::Who, template::Template};
@@ -131,11 +131,16 @@ impl<'t> Reader<'t> {
     }
 
     fn span(&self, span: &'t [u8]) -> (usize, usize) {
-        (span.as_ptr() as usize - self.text.as_ptr() as usize, span.len())
+        // A value that is not there lies nowhere in the text.
+        if span.is_empty() { (0, 0) } else { (span.as_ptr() as usize - self.text.as_ptr() as usize, span.len()) }
+    }
+
+    fn next_rank(&self) -> Option<u32> {
+        self.rank.checked_add(1).filter(|&rank| rank < LIMIT)
     }
 
     fn meet(&mut self, head: &Head<'t>) -> Result<(), Wrong> {
-        self.rank += 1;
+        self.rank = self.next_rank().ok_or_else(|| Wrong::new(head.at, "more events than can be numbered"))?;
         let process = match head.who {
             Who::Client(process) => process,
             Who::Unnamed => 0,
@@ -145,7 +150,8 @@ impl<'t> Reader<'t> {
             return Ok(());
         }
         let process = self.process(process);
-        let index = head.index.unwrap_or(u64::from(self.rank) - 1) as u32;
+        let index = u32::try_from(head.index.unwrap_or(u64::from(self.rank) - 1))
+            .map_err(|_| Wrong::new(head.at, "an index is less than 2^32 here"))?;
         let time = head.time.unwrap_or(0).max(0) as u64;
         if head.kind == Kind::Invoke {
             let f = self.form(head)?;
@@ -193,12 +199,13 @@ impl<'t> Reader<'t> {
         if (head.kind == Kind::Invoke) == open.is_some() {
             return false;
         }
-        let time = head.time.unwrap_or(0) as u64;
-        let Some(index) = head.index else { return false };
+        let time = head.time.unwrap_or(0).max(0) as u64;
+        let Some(index) = head.index.and_then(|index| u32::try_from(index).ok()) else { return false };
+        let Some(rank) = self.next_rank() else { return false };
         match (head.kind, open) {
             (Kind::Invoke, _) => {
-                self.rank += 1;
-                let txn = self.builder.open(process, self.rank, index as u32, time);
+                self.rank = rank;
+                let txn = self.builder.open(process, self.rank, index, time);
                 let open = Open { txn, value: self.span(head.value), f: Form::Steps };
                 self.open[process as usize] = Some(open);
                 true
@@ -209,9 +216,9 @@ impl<'t> Reader<'t> {
                     self.builder.empty();
                     return false;
                 }
-                self.rank += 1;
+                self.rank = rank;
                 self.open[process as usize] = None;
-                self.builder.close(open.txn, self.rank, index as u32, time, Outcome::Ok);
+                self.builder.close(open.txn, self.rank, index, time, Outcome::Ok);
                 true
             }
             _ => false,
@@ -558,11 +565,11 @@ fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
     let digits = &text[usize::from(negative)..];
     let (mut value, mut len) = (0_i64, 0);
     while let Some(digit) = digits.get(len).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
-        value = value * 10 + i64::from(digit);
-        len += 1;
-        if len > 18 {
+        if len == 18 {
             return None;
         }
+        value = value * 10 + i64::from(digit);
+        len += 1;
     }
     let ends = matches!(digits.get(len), None | Some(b' ' | b',' | b']'));
     (len > 0 && ends).then(|| (if negative { -value } else { value }, &digits[len..]))
