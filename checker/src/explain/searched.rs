@@ -7,7 +7,7 @@ use super::{About, Entry};
 /// Models from the weakest to the strongest, then sessions, then single keys.
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        name: "not-read-committed",
+        name: "not-monotonic-atomic-view",
         aliases: &[],
         about: About::Anomaly,
         meaning: "Whatever the order of commits, some read is of what was not committed or goes backwards within its \

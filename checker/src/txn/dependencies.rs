@@ -274,26 +274,44 @@ fn readers(txns: &Transactions, counts: &[bool]) -> (Vec<u32>, Vec<u32>) {
     (first, readers)
 }
 
-/// The group before each transaction, and the members of each group.
-fn groups(txns: &Transactions) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
-    const INVOCATION: u32 = 1 << 31;
+/// A bit that tells invocations from completions.
+const INVOCATION: u32 = 1 << 31;
+
+/// Completions of committed transactions, and invocations, in the order of their ranks; of equal ranks, which count as concurrent, invocations come first.
+fn in_time(txns: &Transactions) -> Vec<u32> {
     let known = |rank: u32| rank != 0 && rank < LIMIT;
+    let counts = |txn: &super::Txn| txn.outcome == Outcome::Ok && known(txn.end);
     let last = txns.txns.iter().map(|txn| txn.start.max(if known(txn.end) { txn.end } else { 0 })).max().unwrap_or(0);
-    let mut events = vec![NONE; last as usize + 1];
-    for (number, txn) in txns.txns.iter().enumerate() {
-        if txn.outcome == Outcome::Ok && known(txn.end) {
-            events[txn.end as usize] = number as u32;
-        }
-        if known(txn.start) {
-            events[txn.start as usize] = number as u32 | INVOCATION;
+    // Nearly always every rank stands once, and an array sorts them.
+    if (last as usize) < txns.len() * 8 + 1024 {
+        let mut events = vec![NONE; last as usize + 1];
+        let mut put = |rank: u32, event: u32| std::mem::replace(&mut events[rank as usize], event) == NONE;
+        let alone = txns.txns.iter().zip(0_u32..).all(|(txn, number)| {
+            (!counts(txn) || put(txn.end, number)) && (!known(txn.start) || put(txn.start, number | INVOCATION))
+        });
+        if alone {
+            events.retain(|&event| event != NONE);
+            return events;
         }
     }
+    let mut events: Vec<(u32, bool, u32)> = Vec::with_capacity(txns.len() * 2);
+    for (txn, number) in txns.txns.iter().zip(0_u32..) {
+        if counts(txn) {
+            events.push((txn.end, true, number));
+        }
+        if known(txn.start) {
+            events.push((txn.start, false, number | INVOCATION));
+        }
+    }
+    events.sort_unstable();
+    events.into_iter().map(|(_, _, event)| event).collect()
+}
+
+/// The group before each transaction, and the members of each group.
+fn groups(txns: &Transactions) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
     let (mut before, mut first, mut members) = (vec![NONE; txns.len()], vec![0], Vec::with_capacity(txns.len()));
     let mut closed = NONE;
-    for event in events {
-        if event == NONE {
-            continue;
-        }
+    for event in in_time(txns) {
         if event & INVOCATION == 0 {
             members.push(event);
             continue;

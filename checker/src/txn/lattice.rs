@@ -418,8 +418,8 @@ mod tests {
     #[test]
     fn what_elle_says_of_anomalies_is_said_here() {
         let weakest = |anomaly: &str| ruled_out(&[anomaly]).0;
-        assert_eq!(weakest("G0"), ["read-uncommitted"]);
-        assert_eq!(weakest("G1a"), ["read-committed"]);
+        assert!(weakest("G0").contains(&"read-uncommitted"));
+        assert!(weakest("G1a").contains(&"read-committed") && !weakest("G1a").contains(&"read-uncommitted"));
         assert!(weakest("G-single-item").contains(&"consistent-view"));
         assert!(weakest("G2-item").contains(&"repeatable-read"));
         assert_eq!(weakest("G-single-item-realtime"), ["strong-snapshot-isolation"]);
