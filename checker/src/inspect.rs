@@ -206,6 +206,9 @@ impl Inspection {
     }
 
     fn sessions(&mut self, history: &History, request: &Request) {
-        self.answers.extend(Answer::of_sessions(history, &request.budget));
+        // What nobody asked for by name and nothing can be said of is no answer.
+        let named = request.model.is_some();
+        let answers = Answer::of_sessions(history, &request.budget);
+        self.answers.extend(answers.into_iter().filter(|answer| named || answer.verdict != Verdict::Unknown));
     }
 }
