@@ -14,7 +14,7 @@ use crate::txn::brute;
 use crate::txn::check::{Options, check};
 use crate::txn::lattice;
 use crate::txn::levels::{Decision, Level, Within, decide};
-use crate::txn::questions;
+use crate::txn::questions::{self, QUESTIONS};
 use crate::txn::{Builder, Raw, Shape, Transactions};
 
 /// What came of one history.
@@ -56,20 +56,6 @@ impl Family {
 
 const BRUTE: &str = "brute force";
 
-/// Models of transactions, and the question that brute force answers for each.
-const SAME: &[(&str, Level, Within)] = &[
-    ("strict-serializable", Level::Serializable, Within::RealTime),
-    ("strong-session-serializable", Level::Serializable, Within::Sessions),
-    ("serializable", Level::Serializable, Within::Nothing),
-    ("strong-snapshot-isolation", Level::SnapshotIsolation, Within::RealTime),
-    ("strong-session-snapshot-isolation", Level::SnapshotIsolation, Within::Sessions),
-    ("snapshot-isolation", Level::SnapshotIsolation, Within::Nothing),
-    ("prefix", Level::Prefix, Within::Nothing),
-    ("causal-cerone", Level::Causal, Within::Nothing),
-    ("read-atomic", Level::ReadAtomic, Within::Nothing),
-    ("monotonic-atomic-view", Level::ReadCommitted, Within::Nothing),
-];
-
 /// Everything that is compared.
 pub fn families() -> Vec<Family> {
     let mut all = Vec::new();
@@ -82,11 +68,11 @@ pub fn families() -> Vec<Family> {
         }));
     }
     for (shape, name) in [(Shape::Lists, "lists"), (Shape::Registers, "registers")] {
-        for &(model, level, within) in SAME {
+        for &(model, level, within) in QUESTIONS {
             let what = format!("{name}, {model}");
             all.push(Family::new(what, BRUTE, move |seed| small_transactions(shape, model, level, within, seed)));
         }
-        for &(model, level, within) in SAME.iter().filter(|_| shape == Shape::Lists) {
+        for &(model, level, within) in QUESTIONS.iter().filter(|_| shape == Shape::Lists) {
             let what = format!("{name}, {model}, up to 30 transactions");
             all.push(Family::new(what, "commit orders asked directly", move |seed| {
                 large_transactions(shape, model, level, within, seed)

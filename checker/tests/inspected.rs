@@ -13,17 +13,6 @@ fn corpora() -> Option<PathBuf> {
     None
 }
 
-fn overall(inspection: &Inspection) -> Verdict {
-    let has = |verdict| inspection.answers.iter().any(|answer| answer.verdict == verdict);
-    if has(Verdict::Violated) {
-        Verdict::Violated
-    } else if has(Verdict::Unknown) {
-        Verdict::Unknown
-    } else {
-        Verdict::Holds
-    }
-}
-
 fn judged(text: &str, model: Option<&str>) -> Inspection {
     let request = Request { model: model.map(str::to_string), threads: 2, ..Request::default() };
     inspect(text.as_bytes(), &request).unwrap_or_else(|why| panic!("{why}"))
@@ -62,7 +51,7 @@ fn elle_clis_histories_get_elle_clis_verdicts() {
         let inspection = inspect(&text, &request(model, columns.next().unwrap_or_default()));
         let inspection = inspection.unwrap_or_else(|why| panic!("{file}: {why}"));
         let expected = if verdict == "valid" { Verdict::Holds } else { Verdict::Violated };
-        assert_eq!(overall(&inspection), expected, "{file} as {model}: {:?}", inspection.answers);
+        assert_eq!(inspection.verdict(), expected, "{file} as {model}: {:?}", inspection.answers);
         compared += 1;
     }
     assert!(compared >= 25, "only {compared} rows were compared");
@@ -130,7 +119,7 @@ fn what_a_history_can_be_judged_for_is_recognised() {
         let inspection = judged(text, None);
         let names: Vec<&str> = inspection.answers.iter().map(|answer| answer.model.as_str()).collect();
         assert!(models.iter().all(|model| names.contains(model)), "{text}: {names:?}");
-        assert_eq!(overall(&inspection), Verdict::Holds, "{text}");
+        assert_eq!(inspection.verdict(), Verdict::Holds, "{text}");
     }
 }
 
@@ -140,10 +129,10 @@ fn a_register_that_reads_what_is_gone_is_not_linearizable_and_says_which_call() 
         {:type :invoke :process 0 :f :write :value 2}\n{:type :ok :process 0 :f :write :value 2}\n\
         {:type :invoke :process 1 :f :read :value nil}\n{:type :ok :process 1 :f :read :value 1}\n";
     let inspection = judged(text, Some("register"));
-    assert_eq!(overall(&inspection), Verdict::Violated);
+    assert_eq!(inspection.verdict(), Verdict::Violated);
     let case = &inspection.answers[0].problems[0].cases[0];
     assert!(case.operations.iter().any(|(_, what)| what.contains("read → 1")), "{case:?}");
-    assert_eq!(overall(&judged(text, Some("cas-register"))), Verdict::Violated);
+    assert_eq!(judged(text, Some("cas-register")).verdict(), Verdict::Violated);
 }
 
 #[test]

@@ -3,21 +3,9 @@
 use gainsay_checker::txn::brute;
 use gainsay_checker::txn::check::{Answer, Options, check};
 use gainsay_checker::txn::lattice;
-use gainsay_checker::txn::levels::{Level, Within};
+use gainsay_checker::txn::levels::Level;
+use gainsay_checker::txn::questions::QUESTIONS;
 use gainsay_checker::txn::transactions::{Shape, Transactions};
-
-const SAME: &[(&str, Level, Within)] = &[
-    ("strict-serializable", Level::Serializable, Within::RealTime),
-    ("strong-session-serializable", Level::Serializable, Within::Sessions),
-    ("serializable", Level::Serializable, Within::Nothing),
-    ("strong-snapshot-isolation", Level::SnapshotIsolation, Within::RealTime),
-    ("strong-session-snapshot-isolation", Level::SnapshotIsolation, Within::Sessions),
-    ("snapshot-isolation", Level::SnapshotIsolation, Within::Nothing),
-    ("prefix", Level::Prefix, Within::Nothing),
-    ("causal-cerone", Level::Causal, Within::Nothing),
-    ("read-atomic", Level::ReadAtomic, Within::Nothing),
-    ("monotonic-atomic-view", Level::ReadCommitted, Within::Nothing),
-];
 
 /// Compares; gives which models held, as bits.
 fn compare(txns: &Transactions, what: &str) -> u32 {
@@ -27,7 +15,7 @@ fn compare(txns: &Transactions, what: &str) -> u32 {
     }
     let names: Vec<&str> = report.anomalies.iter().map(|anomaly| anomaly.name.as_str()).collect();
     let mut held = 0;
-    for (bit, &(model, level, within)) in SAME.iter().enumerate() {
+    for (bit, &(model, level, within)) in QUESTIONS.iter().enumerate() {
         // Below read atomic Elle says nothing of a transaction that contradicts itself.
         if level == Level::ReadCommitted && names.iter().any(|name| matches!(*name, "internal" | "future-read")) {
             continue;
@@ -62,7 +50,7 @@ fn drawn_histories_get_the_models_that_brute_force_gives_them() {
             }
         }
         for bit in 0..10 {
-            assert!(held[bit] * 20 >= all && broken[bit] * 20 >= all, "{:?}: {held:?} {broken:?}", SAME[bit]);
+            assert!(held[bit] * 20 >= all && broken[bit] * 20 >= all, "{:?}: {held:?} {broken:?}", QUESTIONS[bit]);
         }
     }
 }

@@ -25,6 +25,20 @@ pub struct Inspection {
     pub answers: Vec<Answer>,
 }
 
+impl Inspection {
+    /// The verdict over all answers: a violation wins, then what is unknown.
+    pub fn verdict(&self) -> Verdict {
+        let has = |verdict| self.answers.iter().any(|answer| answer.verdict == verdict);
+        if has(Verdict::Violated) {
+            Verdict::Violated
+        } else if has(Verdict::Unknown) {
+            Verdict::Unknown
+        } else {
+            Verdict::Holds
+        }
+    }
+}
+
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

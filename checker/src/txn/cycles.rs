@@ -276,22 +276,8 @@ impl Part<'_, '_> {
     }
 
     fn single(&self, base: u8, levels: &[u32], down: &[(u32, u32)]) -> Option<Found> {
-        let mut effort = Effort { left: EFFORT };
-        let mut search = Search::default();
-        let mut best: Option<Walk> = None;
         // The graph without anti-dependencies has no cycle, so a path stays between the levels of its ends.
-        for &(from, to) in down {
-            let shorter_than = best.as_ref().map_or(u32::MAX, |best| length(self.local, best) - 1);
-            if shorter_than <= 1 {
-                break;
-            }
-            if effort.left == 0 {
-                if best.is_some() {
-                    break;
-                }
-                // Deciding is not given up: only finding the *shortest* is.
-                effort.left = EFFORT;
-            }
+        let found = shortest_closed(self.local, down.iter().copied(), |search, (from, to), shorter_than, effort| {
             let top = levels[from as usize];
             let wanted = Wanted {
                 from: (to, 0),
@@ -303,11 +289,9 @@ impl Part<'_, '_> {
                 within: &|vertex| levels[vertex as usize] < top,
                 enter: &|_| true,
             };
-            if let Some(walk) = search.walk(self.local, &wanted, &mut effort) {
-                best = Some(closed(walk));
-            }
-        }
-        best.map(|walk| self.found(Kind::GSingle, &walk, effort.left > 0))
+            search.walk(self.local, &wanted, effort)
+        });
+        found.map(|(walk, smallest)| self.found(Kind::GSingle, &walk, smallest))
     }
 
     fn nonadjacent(&self, allowed: u8, down: &mut [(u32, u32)]) -> Option<Found> {
@@ -330,23 +314,8 @@ impl Part<'_, '_> {
         down: &[(u32, u32)],
         within: &dyn Fn(u32) -> bool,
     ) -> Option<Found> {
-        let mut effort = Effort { left: EFFORT };
-        let mut search = Search::default();
-        let mut best: Option<Walk> = None;
-        for &(from, to) in down {
-            if !within(from) || !within(to) {
-                continue;
-            }
-            let shorter_than = best.as_ref().map_or(u32::MAX, |best| length(self.local, best) - 1);
-            if shorter_than <= 1 {
-                break;
-            }
-            if effort.left == 0 {
-                if best.is_some() {
-                    break;
-                }
-                effort.left = EFFORT;
-            }
+        let inside = down.iter().copied().filter(|&(from, to)| within(from) && within(to));
+        let found = shortest_closed(self.local, inside, |search, (from, to), shorter_than, effort| {
             let from_state = u8::from(states > 1);
             let wanted = Wanted {
                 from: (to, from_state),
@@ -358,12 +327,36 @@ impl Part<'_, '_> {
                 within,
                 enter: &|_| true,
             };
-            if let Some(walk) = search.walk(self.local, &wanted, &mut effort) {
-                best = Some(closed(walk));
-            }
-        }
-        best.map(|walk| self.found(kind, &walk, effort.left > 0))
+            search.walk(self.local, &wanted, effort)
+        });
+        found.map(|(walk, smallest)| self.found(kind, &walk, smallest))
     }
+}
+
+/// The shortest closed walk of an anti-dependency and a walk from its end back to its beginning, which `back` looks for among those shorter than what it is
+/// told; and whether it is known to be the shortest.
+fn shortest_closed(
+    local: &Local,
+    edges: impl IntoIterator<Item = (u32, u32)>,
+    mut back: impl FnMut(&mut Search, (u32, u32), u32, &mut Effort) -> Option<Walk>,
+) -> Option<(Walk, bool)> {
+    let mut effort = Effort { left: EFFORT };
+    let mut search = Search::default();
+    let mut best: Option<Walk> = None;
+    for edge in edges {
+        let shorter_than = best.as_ref().map_or(u32::MAX, |best| length(local, best) - 1);
+        if shorter_than <= 1 || (effort.left == 0 && best.is_some()) {
+            break;
+        }
+        if effort.left == 0 {
+            // Deciding is not given up: only finding the *shortest* is.
+            effort.left = EFFORT;
+        }
+        if let Some(walk) = back(&mut search, edge, shorter_than, &mut effort) {
+            best = Some(closed(walk));
+        }
+    }
+    best.map(|walk| (walk, effort.left > 0))
 }
 
 /// A walk that an anti-dependency from its end to its beginning closes.
@@ -520,9 +513,6 @@ fn update(dependencies: &Dependencies<'_>, part: &Part<'_, '_>, levels: &[u32], 
     let writes: Vec<bool> =
         local.vertices.iter().map(|&txn| dependencies.txns.steps_of(txn).iter().any(|step| step.writes())).collect();
     let allowed = DATA | INFERRED;
-    let mut effort = Effort { left: EFFORT };
-    let mut search = Search::default();
-    let mut best: Option<Walk> = None;
     let mut starts: Vec<(u32, u32)> = down.to_vec();
     // A transaction that only reads is left by anti-dependencies alone; the one that leads down may be another's.
     for from in (0..local.len() as u32).filter(|&from| !writes[from as usize]) {
@@ -530,17 +520,8 @@ fn update(dependencies: &Dependencies<'_>, part: &Part<'_, '_>, levels: &[u32], 
     }
     starts.sort_unstable_by_key(|&(from, to)| levels[from as usize].abs_diff(levels[to as usize]));
     starts.dedup();
-    for (from, to) in starts {
-        if !writes[to as usize] {
-            continue;
-        }
-        let shorter_than = best.as_ref().map_or(u32::MAX, |best| length(local, best) - 1);
-        if shorter_than <= 1 || (effort.left == 0 && best.is_some()) {
-            break;
-        }
-        if effort.left == 0 {
-            effort.left = EFFORT;
-        }
+    let starts = starts.into_iter().filter(|&(_, to)| writes[to as usize]);
+    let found = shortest_closed(local, starts, |search, (from, to), shorter_than, effort| {
         let wanted = Wanted {
             from: (to, 0),
             to: from,
@@ -551,9 +532,7 @@ fn update(dependencies: &Dependencies<'_>, part: &Part<'_, '_>, levels: &[u32], 
             within: &|vertex| writes[vertex as usize],
             enter: &|_| true,
         };
-        if let Some(walk) = search.walk(local, &wanted, &mut effort) {
-            best = Some(closed(walk));
-        }
-    }
-    best.map(|walk| cycle(local, &walk))
+        search.walk(local, &wanted, effort)
+    });
+    found.map(|(walk, _)| cycle(local, &walk))
 }

@@ -12,8 +12,8 @@ use super::words::Teller;
 use crate::evidence::Budget;
 use crate::history::Outcome;
 
-/// A model, and the question that decides it.
-const QUESTIONS: &[(&str, Level, Within)] = &[
+/// Models, each with the question that decides it, strongest first.
+pub const QUESTIONS: &[(&str, Level, Within)] = &[
     ("strict-serializable", Level::Serializable, Within::RealTime),
     ("strong-session-serializable", Level::Serializable, Within::Sessions),
     ("serializable", Level::Serializable, Within::Nothing),

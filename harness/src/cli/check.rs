@@ -198,10 +198,10 @@ fn file(args: &CheckArgs, request: &Request, path: &Path) -> anyhow::Result<Exit
     if args.json || (talk::verbose() && args.model.is_some()) {
         talk::result(&as_json(&inspection, path)?);
     } else {
-        talk::result(&format!("{}\t{}", path.display(), word(overall(&inspection))));
+        talk::result(&format!("{}\t{}", path.display(), word(inspection.verdict())));
         super::explanations::print(&inspection);
     }
-    Ok(match overall(&inspection) {
+    Ok(match inspection.verdict() {
         Verdict::Holds => Exit::Held,
         Verdict::Violated => Exit::Broken,
         Verdict::Unknown => Exit::Unknown,
@@ -227,18 +227,6 @@ fn ours(bytes: &Bytes) -> bool {
     }
 }
 
-/// A violation wins, then what is unknown.
-fn overall(inspection: &Inspection) -> Verdict {
-    let has = |verdict| inspection.answers.iter().any(|answer| answer.verdict == verdict);
-    if has(Verdict::Violated) {
-        Verdict::Violated
-    } else if has(Verdict::Unknown) {
-        Verdict::Unknown
-    } else {
-        Verdict::Holds
-    }
-}
-
 /// elle-cli's word for a verdict.
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
@@ -251,7 +239,7 @@ fn word(verdict: Verdict) -> &'static str {
 fn as_json(inspection: &Inspection, path: &Path) -> anyhow::Result<String> {
     let mut value = serde_json::to_value(inspection)?;
     value["file"] = path.display().to_string().into();
-    value["valid"] = match overall(inspection) {
+    value["valid"] = match inspection.verdict() {
         Verdict::Holds => true.into(),
         Verdict::Violated => false.into(),
         Verdict::Unknown => "unknown".into(),
