@@ -19,6 +19,7 @@ use super::scans::{Sight, scan};
 use super::sessions;
 use super::transactions::{Shape, Transactions};
 use super::versions::{Assume, CyclicKey, Versions};
+use super::witness;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Options {
     pub direct: bool,
     /// Whether a value that nobody wrote to a register is only shown, as with Elle.
     pub lenient: bool,
+    /// Whether a commit order is looked for before the graph is built.
+    pub witness: bool,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
             budget: Budget::default(),
             direct: true,
             lenient: false,
+            witness: true,
         }
     }
 }
@@ -142,6 +146,10 @@ pub struct Report {
 
 /// Checks transactions.
 pub fn check(txns: &Transactions, options: &Options) -> Report {
+    // Which versions an assumption orders is to be shown even where there is a commit order.
+    if options.witness && options.assume == Assume::default() && witness::found(txns) {
+        return report(txns, options, Collected::default(), 0, Vec::new());
+    }
     let versions = Versions::new(txns, options.assume);
     let mut found = Collected { cases: options.cases.max(1), ..Collected::default() };
     for key in &versions.cyclic {
