@@ -3,13 +3,17 @@
 //! Shares nothing with the deciders but the types of the input: the objects' rules are written here a second time, all keys
 //! are one object, and no argument of any paper is used.
 
+mod remembered;
+
+pub use remembered::remembered;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::calls::{Call, Calls, Function, NEVER, NIL, Outcome, Step, pair, unpair};
 use super::model::ModelName;
 
 /// An object of any kind, as simple as can be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Object {
     registers: BTreeMap<u32, u32>,
     set: BTreeSet<u32>,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use gainsay_checker::judge::thousands;
-use gainsay_checker::selftest::{Compared, Family, families};
+use gainsay_checker::selftest::{Compared, Family, Line, families};
 
 use super::options::one;
 use crate::exit::Exit;
@@ -36,22 +36,48 @@ const LEAST: f64 = 0.05;
 pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
     one("selftest", &args.what, &["checker"])?;
     talk::result(&format!(
-        "{:<58} {:<30} {:>11} {:>11} {:>10} {:>7}",
+        "{:<65} {:<30} {:>11} {:>11} {:>10} {:>7}",
         "what is decided", "compared with", "valid", "invalid", "undecided", "differ"
     ));
     let mut exit = Exit::Held;
-    let wanted = |family: &Family| args.only.as_ref().is_none_or(|only| family.name.contains(only.as_str()));
-    for family in families().iter().filter(|family| wanted(family)) {
-        exit = exit.worst(run(family, args));
+    for family in families() {
+        exit = exit.worst(run(&family, args));
     }
     Ok(exit)
 }
 
+/// What came of all histories of one line.
+#[derive(Default)]
+struct Count {
+    valid: AtomicU64,
+    invalid: AtomicU64,
+    undecided: AtomicU64,
+    differ: Mutex<Vec<(u64, String)>>,
+}
+
+impl Count {
+    fn add(&self, seed: u64, came: Compared) {
+        let one = match came {
+            Compared::Valid => &self.valid,
+            Compared::Invalid => &self.invalid,
+            Compared::Undecided => &self.undecided,
+            Compared::Differ(how) => {
+                self.differ.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((seed, how));
+                return;
+            }
+        };
+        one.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 fn run(family: &Family, args: &SelftestArgs) -> Exit {
+    let wanted = |line: &Line| args.only.as_ref().is_none_or(|only| line.name.contains(only.as_str()));
+    if !family.lines.iter().any(wanted) {
+        return Exit::Held;
+    }
     let started = Instant::now();
     let next = AtomicU64::new(0);
-    let differ: Mutex<Vec<(u64, String)>> = Mutex::new(Vec::new());
-    let counts = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
+    let counts: Vec<Count> = family.lines.iter().map(|_| Count::default()).collect();
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -59,16 +85,7 @@ fn run(family: &Family, args: &SelftestArgs) -> Exit {
                 return;
             }
             let seed = args.seed.wrapping_add(at);
-            let which = match family.compare(seed) {
-                Compared::Valid => 0,
-                Compared::Invalid => 1,
-                Compared::Undecided => 2,
-                Compared::Differ(how) => {
-                    differ.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((seed, how));
-                    continue;
-                }
-            };
-            counts[which].fetch_add(1, Ordering::Relaxed);
+            counts.iter().zip(family.compare(seed)).for_each(|(count, came)| count.add(seed, came));
         }
     };
     std::thread::scope(|scope| {
@@ -77,27 +94,37 @@ fn run(family: &Family, args: &SelftestArgs) -> Exit {
         }
         work();
     });
-    let [valid, invalid, undecided] = counts.map(AtomicU64::into_inner);
-    let differ = differ.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let line = format!(
-        "{:<58} {:<30} {:>11} {:>11} {:>10} {:>7}  {:.1} s",
-        family.name,
-        family.with,
+    // The lines of a family are judged together: the time of all stands with the first.
+    let mut took = Some(started.elapsed().as_secs_f64());
+    let mut exit = Exit::Held;
+    for (line, count) in family.lines.iter().zip(counts).filter(|(line, _)| wanted(line)) {
+        exit = exit.worst(tell(line, count, args.histories, took.take()));
+    }
+    exit
+}
+
+fn tell(line: &Line, count: Count, histories: u64, took: Option<f64>) -> Exit {
+    let [valid, invalid, undecided] = [count.valid, count.invalid, count.undecided].map(AtomicU64::into_inner);
+    let differ = count.differ.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let took = took.map(|took| format!("  {took:.1} s")).unwrap_or_default();
+    let text = format!(
+        "{:<65} {:<30} {:>11} {:>11} {:>10} {:>7}{took}",
+        line.name,
+        line.with,
         thousands(valid),
         thousands(invalid),
         thousands(undecided),
         differ.len(),
-        started.elapsed().as_secs_f64()
     );
-    talk::result(&if differ.is_empty() { line } else { talk::paint("31", &line) });
+    talk::result(&if differ.is_empty() { text } else { talk::paint("31", &text) });
     for (seed, how) in differ.iter().take(3) {
         let how: String = how.chars().take(600).collect();
         talk::result(&format!("  seed {seed}: {how}"));
     }
-    let share = |part: u64| part as f64 / args.histories.max(1) as f64;
+    let share = |part: u64| part as f64 / histories.max(1) as f64;
     if !differ.is_empty() {
         Exit::Broken
-    } else if args.histories >= 1000 && share(valid).min(share(invalid)) < LEAST {
+    } else if histories >= 1000 && share(valid).min(share(invalid)) < LEAST {
         talk::result("  fewer than 5 % of one kind: this says little");
         Exit::Unknown
     } else {
