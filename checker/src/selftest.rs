@@ -5,6 +5,7 @@
 //! monitors with a plain search, the graph of dependencies with the direct questions about commit orders, single registers as objects and
 //! as transactions. About half of the histories are spoilt. A line costs about 50 µs a history, so that a million of each take minutes.
 
+pub mod exhaustive;
 mod objects;
 mod transactions;
 
@@ -21,6 +22,52 @@ pub enum Compared {
     Undecided,
     /// They disagree.
     Differ(String),
+}
+
+/// What came of many histories, for one question.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Both say that so many are right.
+    pub valid: u64,
+    /// Both say that so many are not.
+    pub invalid: u64,
+    /// One way did not decide so many.
+    pub undecided: u64,
+    /// They disagree about so many.
+    pub differ: u64,
+    /// The first of these: their numbers, and how.
+    pub first: Vec<(u64, String)>,
+}
+
+impl Tally {
+    /// How many disagreements are kept.
+    const KEPT: usize = 3;
+
+    /// Counts what came of the history of that number.
+    pub fn add(&mut self, number: u64, came: Compared) {
+        match came {
+            Compared::Valid => self.valid += 1,
+            Compared::Invalid => self.invalid += 1,
+            Compared::Undecided => self.undecided += 1,
+            Compared::Differ(how) => {
+                self.differ += 1;
+                if self.first.len() < Tally::KEPT {
+                    self.first.push((number, how));
+                }
+            }
+        }
+    }
+
+    /// Takes another part's counts in.
+    pub fn join(&mut self, other: Tally) {
+        self.valid += other.valid;
+        self.invalid += other.invalid;
+        self.undecided += other.undecided;
+        self.differ += other.differ;
+        self.first.extend(other.first);
+        self.first.sort();
+        self.first.truncate(Tally::KEPT);
+    }
 }
 
 /// A question that two ways answer.

@@ -5,7 +5,7 @@ use crate::evidence::Budget;
 use crate::history::Outcome;
 use crate::objects::brute::{self, Draw, Shape};
 use crate::objects::calls::{Calls, Function, NIL};
-use crate::objects::{self, Decision, ModelName, Verdict};
+use crate::objects::{self, ModelName, Verdict};
 use crate::txn::levels::{self, Level, Within};
 use crate::txn::{Builder, Raw, Shape as Keys, Transactions};
 
@@ -42,16 +42,23 @@ fn small(model: ModelName, seed: u64) -> Vec<Compared> {
     let mut draw = Draw(!seed);
     let calls = 3 + draw.below(6) as usize;
     let calls = brute::random(model, &shape(&mut draw, calls), seed);
+    [true, false].map(|real_time| by_brute_force(model, &calls, real_time)).to_vec()
+}
+
+/// What comes of a small history: linearizable within real time, else sequential. A proof names calls, and the one that doesn't fit.
+pub(super) fn by_brute_force(model: ModelName, calls: &Calls, real_time: bool) -> Compared {
     let budget = Budget::default();
-    let compare = |fast: Decision, slow: bool| {
-        settle(said(&fast.verdict), Some(slow), || {
-            format!("{:?} by us, {slow} by brute force: {:?}", fast.verdict, calls.all())
-        })
+    let (fast, slow) = match real_time {
+        true => (objects::linearizable(model, calls, &budget, 1), brute::linearizable(model, calls)),
+        false => (objects::sequential(model, calls, &budget), brute::sequential(model, calls)),
     };
-    vec![
-        compare(objects::linearizable(model, &calls, &budget, 1), brute::linearizable(model, &calls)),
-        compare(objects::sequential(model, &calls, &budget), brute::sequential(model, &calls)),
-    ]
+    let what = || format!("{:?} by us, {slow} by brute force: {:?}", fast.verdict, calls.all());
+    match &fast.verdict {
+        Verdict::Violated(proof) if !proof.calls.contains(&proof.stuck) || proof.text.is_empty() => {
+            Compared::Differ(format!("a proof that shows nothing: {}", what()))
+        }
+        verdict => settle(said(verdict), Some(slow), what),
+    }
 }
 
 /// How many configurations the plain search may remember.

@@ -28,11 +28,15 @@ fn found(txns: &Transactions, models: &[&str], direct: bool) -> Vec<String> {
     report.anomalies.into_iter().map(|anomaly| anomaly.name).collect()
 }
 
-/// Whether a model stands.
-fn stands(found: &[String], model: &str, level: Level) -> bool {
-    // Below read atomic Elle prohibits no transaction that contradicts itself; the question does.
+/// Whether a model stands; nothing where what was found against it is no matter of the question's.
+fn stands(found: &[String], model: &str, level: Level, slow: bool) -> Option<bool> {
+    if found.iter().any(|name| lattice::prohibits(model, name)) {
+        return Some(false);
+    }
+    // Below read atomic Elle prohibits no transaction that contradicts its own writes, and the question does; one that reads a key
+    // twice and finds it changed is `internal` too, and no matter of the question's.
     let own = |name: &String| level == Level::ReadCommitted && matches!(name.as_str(), "internal" | "future-read");
-    !found.iter().any(|name| own(name) || lattice::prohibits(model, name))
+    if found.iter().any(own) { (!slow).then_some(false) } else { Some(true) }
 }
 
 /// Whether the order of transactions that answers the first question answers the second too, each seeing the same.
@@ -45,31 +49,54 @@ fn small(shape: Shape, seed: u64) -> Vec<Compared> {
     if !txns.doubles.is_empty() {
         return vec![Compared::Undecided; QUESTIONS.len()];
     }
-    let models: Vec<&str> = QUESTIONS.iter().map(|(model, ..)| *model).collect();
     // Asked for together, models spare each other questions; now and then each is asked for alone.
-    let alone = seed.is_multiple_of(16);
-    let together = if alone { Vec::new() } else { found(&txns, &models, true) };
-    let tried = Tried::new(&txns);
+    judged(&txns, QUESTIONS, seed.is_multiple_of(16), false)
+}
+
+/// What is asked within such orders.
+fn asked(which: impl Fn(Within) -> bool) -> Vec<(&'static str, Level, Within)> {
+    QUESTIONS.iter().filter(|(.., within)| which(*within)).copied().collect()
+}
+
+/// The names of what [`by_brute_force`] asks of such histories.
+pub(super) fn names(kind: &str, which: impl Fn(Within) -> bool) -> Vec<String> {
+    asked(which).into_iter().map(|(model, ..)| format!("{kind}, {model}")).collect()
+}
+
+/// What comes of a small history without doubled writes, asked for the models within such orders, by the verdict and by commit orders.
+pub(super) fn by_brute_force(txns: &Transactions, which: impl Fn(Within) -> bool) -> Vec<Compared> {
+    judged(txns, &asked(which), false, true)
+}
+
+fn judged(txns: &Transactions, questions: &[(&str, Level, Within)], alone: bool, orders_too: bool) -> Vec<Compared> {
+    let models: Vec<&str> = questions.iter().map(|(model, ..)| *model).collect();
+    let together = if alone { Vec::new() } else { found(txns, &models, true) };
+    let tried = Tried::new(txns);
     let mut held: Vec<(Level, Within)> = Vec::new();
     let one = |&(model, level, within): &(&str, Level, Within)| {
-        let fast = match alone {
-            true => stands(&found(&txns, &[model], true), model, level),
-            false => stands(&together, model, level),
-        };
         let question = (level, within);
         let slow = held.iter().any(|&known| same_order(known, question)) || tried.holds(level, within);
         if slow {
             held.push(question);
         }
+        let what = || format!("{slow} by brute force: {:?} {:?}", txns.txns, txns.steps);
+        if orders_too {
+            let orders = decide(level, within, txns, &Budget::default());
+            if slow != (orders == Decision::Holds) || matches!(orders, Decision::Unknown { .. }) {
+                return Compared::Differ(format!("{orders:?} by commit orders, {}", what()));
+            }
+        }
+        let fast = match alone {
+            true => stands(&found(txns, &[model], true), model, level, slow),
+            false => stands(&together, model, level, slow),
+        };
         // Below prefix the question takes a list for its last element, and whoever saw any of them saw its writer.
-        if shape == Shape::Lists && level <= Level::Causal && slow && !fast {
+        if txns.shape == Shape::Lists && level <= Level::Causal && slow && fast == Some(false) {
             return Compared::Undecided;
         }
-        settle(Some(fast), Some(slow), || {
-            format!("{fast} by us, {slow} by brute force: {:?} {:?}", txns.txns, txns.steps)
-        })
+        settle(fast, Some(slow), || format!("{fast:?} by us, {}", what()))
     };
-    QUESTIONS.iter().map(one).collect()
+    questions.iter().map(one).collect()
 }
 
 /// Lists of which reads show nearly all appends: what they don't show is a question that only one of the two ways can answer.
@@ -91,16 +118,16 @@ fn large(seed: u64) -> Vec<Compared> {
         if open && level != Level::Serializable {
             return Compared::Undecided;
         }
-        let fast = stands(&found, model, level);
         let slow = match decide(level, within, &txns, &Budget::default()) {
             Decision::Holds => true,
             Decision::Violated(_) => false,
             Decision::Unknown { .. } => return Compared::Undecided,
         };
-        if level <= Level::Causal && slow && !fast {
+        let fast = stands(&found, model, level, slow);
+        if level <= Level::Causal && slow && fast == Some(false) {
             return Compared::Undecided;
         }
-        settle(Some(fast), Some(slow), || format!("{fast} by the graph, {slow} by commit orders"))
+        settle(fast, Some(slow), || format!("{fast:?} by the graph, {slow} by commit orders"))
     };
     QUESTIONS.iter().map(one).collect()
 }
