@@ -61,12 +61,12 @@ pub(super) fn by_brute_force(model: ModelName, calls: &Calls, real_time: bool) -
     }
 }
 
-/// How many configurations the plain search may remember.
+/// How many configurations a search may remember.
 const REMEMBERED: usize = 20_000;
 
 fn large(model: ModelName, seed: u64) -> Compared {
     let mut draw = Draw(!seed);
-    let longest = if draw.below(10) == 0 { 60 } else { 20 };
+    let longest = if draw.below(20) == 0 { 60 } else { 20 };
     let calls = 10 + draw.below(longest - 9);
     let rare = 1_000_000 / calls;
     let shape = Shape {
@@ -80,7 +80,7 @@ fn large(model: ModelName, seed: u64) -> Compared {
         ..shape(&mut draw, calls as usize)
     };
     let calls = brute::random(model, &shape, seed);
-    let budget = Budget { configurations: 200_000, ..Budget::default() };
+    let budget = Budget { configurations: REMEMBERED as u64, ..Budget::default() };
     let fast = objects::linearizable(model, &calls, &budget, 1);
     let slow = brute::remembered(model, &calls, REMEMBERED);
     settle(said(&fast.verdict), slow, || {
