@@ -7,6 +7,7 @@
 
 pub mod exhaustive;
 mod objects;
+mod sessions;
 mod transactions;
 
 use crate::jepsen;
@@ -112,6 +113,7 @@ const BRUTE: &str = "brute force";
 pub fn families() -> Vec<Family> {
     let mut all = objects::families();
     all.extend(transactions::families());
+    all.extend(sessions::families());
     for &name in jepsen::plain::NAMES {
         all.push(Family::one(name, "its definition", move |seed| workload(name, seed)));
     }
