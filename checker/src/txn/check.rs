@@ -284,7 +284,7 @@ fn report(
         .into_iter()
         .map(|(name, (count, cases))| Anomaly { counts: asked(&name), name, count, cases })
         .collect();
-    anomalies.sort_by_key(|anomaly| (!anomaly.counts, severity(&anomaly.name), anomaly.name.clone()));
+    anomalies.sort_by_cached_key(|anomaly| (!anomaly.counts, severity(&anomaly.name), anomaly.name.clone()));
     let names: Vec<&str> = anomalies.iter().map(|anomaly| anomaly.name.as_str()).collect();
     let (not, also_not) = ruled_out(&names);
     let left = lattice::left(&names);
