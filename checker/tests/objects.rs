@@ -7,7 +7,7 @@ use gainsay_checker::objects::brute::{self, Draw, Shape};
 use gainsay_checker::objects::calls::{Call, Calls, Function, NEVER, NIL, Outcome};
 use gainsay_checker::objects::{Decision, ModelName, Verdict, linearizable, searched_only, sequential};
 
-const BUDGET: Budget = Budget { time: Duration::from_secs(20), configurations: 5_000_000 };
+const BUDGET: Budget = Budget { time: Duration::from_secs(20), configurations: 5_000_000, bytes: 256 << 20 };
 
 fn truth(decision: &Decision) -> Option<bool> {
     match decision.verdict {

@@ -141,7 +141,7 @@ fn problems(txns: &Transactions, report: &Report, options: &TxnOptions) -> Vec<P
 }
 
 impl Answer {
-    fn new(model: &str, verdict: Verdict, sentence: String) -> Answer {
+    pub(super) fn new(model: &str, verdict: Verdict, sentence: String) -> Answer {
         Answer {
             model: model.to_string(),
             verdict,
@@ -158,7 +158,7 @@ impl Answer {
         }
     }
 
-    fn on(mut self, opportunities: u64, unit: &str, seen: u64) -> Answer {
+    pub(super) fn on(mut self, opportunities: u64, unit: &str, seen: u64) -> Answer {
         self.upper_bound = upper_bound(seen.min(opportunities), opportunities);
         self.opportunities = opportunities;
         self.unit = unit.to_string();

@@ -7,7 +7,7 @@ use crate::txn::check::{Options, check};
 use crate::txn::lattice;
 use crate::txn::levels::{Decision, Level, Within, decide};
 use crate::txn::questions::{self, QUESTIONS};
-use crate::txn::{Shape, Transactions};
+use crate::txn::{Shape, Transactions, witness};
 
 /// A family of small histories for each shape, and one of larger ones; every question is a line.
 pub(super) fn families() -> Vec<Family> {
@@ -18,13 +18,27 @@ pub(super) fn families() -> Vec<Family> {
         Family::new(lines("lists", "", BRUTE), |seed| small(Shape::Lists, seed)),
         Family::new(lines("registers", "", BRUTE), |seed| small(Shape::Registers, seed)),
         Family::new(lines("lists", ", up to 30 transactions", "commit orders asked directly"), large),
+        Family::one("lists, one order walked", BRUTE, |seed| walked(Shape::Lists, seed)),
+        Family::one("registers, one order walked", BRUTE, |seed| walked(Shape::Registers, seed)),
     ]
+}
+
+/// An order that the walk finds exists; that it finds none says nothing.
+fn walked(shape: Shape, seed: u64) -> Compared {
+    let txns = source::drawn(seed, shape, if seed.is_multiple_of(5) { 8 } else { 5 });
+    let exists = Tried::new(&txns).holds(Level::Serializable, Within::RealTime);
+    match (witness::found(&txns), exists) {
+        (true, true) => Compared::Valid,
+        (false, false) => Compared::Invalid,
+        (false, true) => Compared::Undecided,
+        (true, false) => Compared::Differ(format!("an order was found: {:?} {:?}", txns.txns, txns.steps)),
+    }
 }
 
 /// The names of what is found.
 fn found(txns: &Transactions, models: &[&str], direct: bool) -> Vec<String> {
     let models = models.iter().map(|model| model.to_string()).collect();
-    let report = check(txns, &Options { direct, besides: 0, models, ..Options::default() });
+    let report = check(txns, &Options { direct, besides: 0, witness: false, models, ..Options::default() });
     report.anomalies.into_iter().map(|anomaly| anomaly.name).collect()
 }
 
