@@ -92,21 +92,16 @@ fn sizes(bounds: Bounds) -> impl Iterator<Item = Size> {
     (1..=bounds.operations).map(move |total| Size { total, processes: bounds.processes })
 }
 
-/// Sets and compare-and-set have so many calls that of the largest histories those on two keys are left out, and of transactions on two
-/// registers those with two values.
-fn width(model: ModelName, total: u32) -> (u32, u32) {
-    match model {
-        ModelName::MultiRegister => (1, if total > 3 { 1 } else { 2 }),
-        ModelName::Set | ModelName::CasRegister | ModelName::Log if total > 3 => (1, 2),
-        _ => (2, 2),
-    }
-}
+/// How many keys and values at most.
+const KEYS: u32 = 2;
+const VALUES: u32 = 2;
 
 fn objects(model: ModelName, real_time: bool, bounds: Bounds, part: Part, tally: &mut Tally) {
     let mut number = 0;
     for size in sizes(bounds) {
-        let (keys, values) = width(model, size.total);
-        let menu = Menu::new(model, keys, values);
+        // Transactions have two registers on one key.
+        let keys = if model == ModelName::MultiRegister { 1 } else { KEYS };
+        let menu = Menu::new(model, keys, VALUES);
         let visit = |placed: Vec<Placed>| {
             if part.takes(&mut number) {
                 tally.add(number, small_objects::by_brute_force(model, &menu.calls(&placed), real_time));
