@@ -255,11 +255,6 @@ impl Store {
     }
 }
 
-fn all_versioned(&self) -> Result<Vec<(String, String)>, StoreError> {
-        all_versioned(&self.connection)
-    }
-}
-
 fn all_versioned(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
     let mut query = connection.prepare_cached("SELECT key, row FROM versions ORDER BY key")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -277,6 +272,8 @@ pub struct Snapshot {
     pub rows: Vec<(String, Cell)>,
     /// The versioned rows.
     pub versions: Vec<(String, String)>,
+    /// How many hints there are.
+    pub hints: u64,
 }
 
 /// Reads a snapshot on a connection of its own, beside the writer: the position is read inside the same transaction as the rows.
@@ -309,5 +306,6 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
         let (key, cell) = row?;
         rows.push((key, serde_json::from_str(&cell)?));
     }
-    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)? })
+    let hints: i64 = connection.query_row("SELECT count(*) FROM hints", [], |row| row.get(0))?;
+    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)?, hints: hints as u64 })
 }

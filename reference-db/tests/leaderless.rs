@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::RngExt as _;
+use refdb::config::Policy;
 use refdb::mode::Ticket;
-use refdb::modes::leaderless::{replicas, row::Row, shown};
+use refdb::modes::leaderless::{Placement, row::Row, shown};
 use refdb::operation::{Context, Operation, Outcome, Reply, Request};
 use refdb::value::Value;
 use world::{ROUND, World, every, harm, read};
@@ -123,31 +124,33 @@ fn torture(flags: &str, nodes: usize, seed: u64) -> (World, Story) {
 }
 
 /// What each replica of each key holds.
-fn held(world: &World, n: usize) -> BTreeMap<String, Vec<(Outcome, String)>> {
+fn held(world: &World) -> BTreeMap<String, Vec<(Outcome, String)>> {
     let names: Vec<String> = world.machines.iter().map(|machine| machine.name.clone()).collect();
+    let Policy::Leaderless(policy) = &world.config.policy else { panic!("another mode") };
+    let placement = Placement::new(policy, &names);
     let mut keys: BTreeMap<String, Vec<(Outcome, String)>> = BTreeMap::new();
     for (node, name) in names.iter().enumerate() {
         let rows: BTreeMap<String, String> = world.disk(node).versions.into_iter().collect();
         for key in (0..KEYS).map(|number| format!("k{number}")) {
-            if replicas(&names, &key, n).contains(name) {
+            if placement.is_home(&key, name) {
                 let text = rows.get(&key).cloned().unwrap_or_default();
                 let row: Option<Row> = serde_json::from_str(&text).ok();
-                keys.entry(key).or_default().push((row.map_or(Outcome::Nil, |row| shown(row).0), text));
+                keys.entry(key).or_default().push((shown(row).0, text));
             }
         }
     }
     keys
 }
 
-fn converges(world: &mut World, n: usize) {
-    let same = |world: &World| held(world, n).values().all(|held| held.iter().all(|one| one.1 == held[0].1));
+fn converges(world: &mut World) {
+    let same = |world: &World| held(world).values().all(|held| held.iter().all(|one| one.1 == held[0].1));
     for _ in 0..40 {
         world.run(400 * MS);
         if same(world) {
             return;
         }
     }
-    panic!("replicas do not converge: {:?}", held(world, n));
+    panic!("replicas do not converge: {:?}", held(world));
 }
 
 #[test]
@@ -156,8 +159,8 @@ fn vectors_lose_no_acknowledged_write_that_nobody_knowingly_replaced() {
         let (nodes, n) = if seed.is_multiple_of(2) { (3, 3) } else { (5, 3) };
         let (mut world, story) = torture(&format!("--mode leaderless --n {n}"), nodes, seed);
         assert!(!story.acknowledged.is_empty(), "nothing was acknowledged");
-        converges(&mut world, n);
-        let held = held(&world, n);
+        converges(&mut world);
+        let held = held(&world);
         for (key, value) in &story.acknowledged {
             let there = values(Some(&held[key][0].0)).contains(value);
             assert!(there || story.replaced.contains(value), "the acknowledged {value} of {key} is lost");
@@ -169,8 +172,8 @@ fn vectors_lose_no_acknowledged_write_that_nobody_knowingly_replaced() {
 fn time_stamps_converge() {
     every(100..120, |seed| {
         let (mut world, story) = torture("--mode leaderless --n 3 --versions lww", 5, seed);
-        converges(&mut world, 3);
-        let held = held(&world, 3);
+        converges(&mut world);
+        let held = held(&world);
         assert!(story.acknowledged.iter().all(|(key, _)| !values(Some(&held[key][0].0)).is_empty()));
     });
 }
@@ -180,7 +183,7 @@ fn without_repair_and_comparison_replicas_stay_apart() {
     let apart = (200..210).any(|seed| {
         let (mut world, _) = torture("--mode leaderless --read-repair off --anti-entropy off --versions lww", 3, seed);
         world.run(4_000 * MS);
-        held(&world, 3).values().any(|held| held.iter().any(|one| one.1 != held[0].1))
+        held(&world).values().any(|held| held.iter().any(|one| one.1 != held[0].1))
     });
     assert!(apart, "the world is too kind to show anything");
 }

@@ -1,12 +1,14 @@
 //! Where the nodes are, and one request to one of them.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Dump, Health, NodeStatus};
+use crate::modes::leaderless::{Staleness, row::Row};
 use crate::operation::{Code, Refusal, ReplicaReply, ReplicaRequest, Reply, Request};
 
 /// How long a connection may take; below the request's own limit, or a hung connect would look like an unknown outcome.
@@ -19,6 +21,7 @@ pub struct Pool {
     http: reqwest::Client,
     nodes: Vec<(String, SocketAddr)>,
     timeout: Duration,
+    staleness: Mutex<Staleness>,
 }
 
 #[derive(Deserialize)]
@@ -42,12 +45,22 @@ impl Pool {
             .build();
         let http =
             http.map_err(|error| Refusal::definite(Code::BadRequest, format!("making an HTTP client: {error}")))?;
-        Ok(Pool { http, nodes, timeout })
+        Ok(Pool { http, nodes, timeout, staleness: Mutex::default() })
     }
 
     /// The nodes' names.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.nodes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// How stale the reads were that clients of this pool coordinated themselves.
+    pub fn staleness(&self) -> Staleness {
+        *self.staleness.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a read that was answered with `shown` when the replicas held `all`.
+    pub(super) fn note_staleness<'a>(&self, shown: Option<&Row>, all: impl Iterator<Item = &'a Row>) {
+        self.staleness.lock().unwrap_or_else(PoisonError::into_inner).note(shown, all);
     }
 
     fn address(&self, node: &str) -> Result<SocketAddr, Refusal> {

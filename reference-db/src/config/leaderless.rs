@@ -154,7 +154,9 @@ impl LeaderlessArgs {
         }
         let sloppy = self.sloppy.is_some_and(Switch::is_on);
         if sloppy && n >= each {
-            return Err(format!("--sloppy on: all {each} nodes of a datacentre hold every key, so none can stand in; lower --n"));
+            return Err(format!(
+                "--sloppy on: all {each} nodes of a datacentre hold every key, so none can stand in; lower --n"
+            ));
         }
         if !sloppy && self.hints.is_some_and(Switch::is_on) {
             return Err("--hints on goes with --sloppy on".to_string());
@@ -273,7 +275,9 @@ mod tests {
     }
 
     fn config(flags: &str, nodes: usize) -> Result<super::super::ModeConfig, String> {
-        let words = ["refdb", "--mode", "leaderless"].into_iter().chain(flags.split_whitespace());
+        let mode = if flags.contains("--mode") { "" } else { "--mode leaderless " };
+        let words = format!("refdb {mode}{flags}");
+        let words = words.split_whitespace();
         Flags::try_parse_from(words).map_err(|error| error.to_string())?.mode.config(nodes)
     }
 
@@ -301,7 +305,9 @@ mod tests {
 
     #[test]
     fn a_label_can_be_typed_back_in() {
-        for flags in ["", "--n 3 --sloppy on --hints off", "--datacentres 2 --n 2 --bug drop-sibling --tombstone-grace 1s"] {
+        for flags in
+            ["", "--n 3 --sloppy on --hints off", "--datacentres 2 --n 2 --bug drop-sibling --tombstone-grace 1s"]
+        {
             let first = config(flags, 6).expect("sensible flags");
             let label = first.label();
             let words = label.split(' ').skip(1).map(|word| format!("--{}", word.replace('=', " ")));
