@@ -49,6 +49,9 @@ pub enum Bug {
 /// Without this a tombstone is kept for so long.
 const GRACE: Duration = Duration::from_secs(600);
 
+/// No replica is supposed to be away for longer.
+const AWAY: Duration = Duration::from_secs(60);
+
 /// The flags of the mode.
 #[derive(Args, Clone, Debug)]
 pub struct LeaderlessArgs {
@@ -252,7 +255,9 @@ impl Leaderless {
             promises.push("lost-writes");
         }
         // A read overlaps every achieved write, so a session sees its own acknowledged writes, or what replaced them.
-        if vectors && self.w + self.r > self.n && !self.sloppy && self.datacentres == 1 {
+        // A session that deleted a key sees it again if the tombstone is gone before the last copy.
+        let stays_deleted = self.tombstone_grace >= AWAY;
+        if vectors && self.w + self.r > self.n && !self.sloppy && self.datacentres == 1 && stays_deleted {
             promises.push("read-your-writes");
         }
         if self.anti_entropy {
@@ -338,5 +343,6 @@ mod tests {
         assert_eq!(promises("--n 3 --sloppy on --hints off"), ["convergence"]);
         assert_eq!(promises("--n 3 --versions lww --anti-entropy off"), Vec::<&str>::new());
         assert_eq!(promises("--n 3 --datacentres 2"), ["lost-writes", "convergence"]);
+        assert_eq!(promises("--n 3 --tombstone-grace 1s"), ["lost-writes", "convergence"]);
     }
 }

@@ -128,7 +128,9 @@ impl Node {
     /// Time passed: silent replicas get stand-ins, and requests end.
     pub(super) fn expire(&mut self, store: &mut Store, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let now = self.now;
-        let slow = |task: &Task| self.policy.sloppy && now >= task.stand_in_due;
+        // An answered read waits for late homes only to mend them; an achieved write still wants its row with somebody for each home.
+        let wanted = |task: &Task| task.ticket.is_some() || matches!(task.kind, Kind::Write(_));
+        let slow = |task: &Task| self.policy.sloppy && now >= task.stand_in_due && wanted(task);
         let slow: Vec<u64> = self.tasks.iter().filter(|(_, task)| slow(task)).map(|(id, _)| *id).collect();
         for id in slow {
             self.stand_in(store, id, out)?;
