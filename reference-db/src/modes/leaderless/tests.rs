@@ -93,6 +93,22 @@ fn a_comparison_of_equals_is_one_message() {
     assert_eq!(comparison(&mut a, &mut b, Duration::from_secs(1)).len(), 1);
 }
 
+/// Replicas collect a tombstone at different times; whoever is first must not be told of it again.
+#[test]
+fn a_tombstone_that_one_side_has_collected_is_no_difference_and_is_not_taken_back() {
+    let (mut a, mut b) = (machine("", "a", &["a", "b"]), machine("", "b", &["a", "b"]));
+    let tombstone = Row::Stamped { timestamp: 1, writer: "w".to_string(), value: None };
+    a.node.merge(&mut a.store, "k", &tombstone).expect("the disk works");
+    assert_eq!(comparison(&mut a, &mut b, Duration::from_secs(1)).len(), 1);
+    b.hears(Duration::from_secs(2), "a", Message::Mend { key: "k".to_string(), row: tombstone.clone() });
+    assert_eq!(b.store.versioned("k").expect("the disk works"), None);
+    b.holds(0..1);
+    let older = Row::Stamped { timestamp: 0, writer: "w".to_string(), value: Some(Value::Int(0)) };
+    b.node.merge(&mut b.store, "k", &older).expect("the disk works");
+    comparison(&mut a, &mut b, Duration::from_secs(3));
+    assert_eq!(b.node.row(&b.store, "k").expect("the disk works"), Some(tombstone), "what there is to bury is buried");
+}
+
 #[test]
 fn a_large_difference_is_worked_off_in_bounded_pieces() {
     let (mut a, mut b) = (machine("", "a", &["a", "b"]), machine("", "b", &["a", "b"]));
