@@ -219,6 +219,41 @@ fn time_stamps_converge_with_stand_ins_and_datacentres_too() {
     });
 }
 
+/// Clocks may lie and messages may be late: with one write a key there is nothing to overwrite.
+#[test]
+fn keys_written_once_are_never_lost_whatever_stamps_them() {
+    every(600..620, |seed| {
+        let mut world = World::new("--mode leaderless --n 3 --versions lww", 5, seed);
+        let mut asked = Vec::new();
+        for number in 0..60 {
+            if number % 20 == 5 {
+                let node = world.rng.random_range(0..5);
+                harm(&mut world, node);
+            }
+            if number % 20 == 15 {
+                world.heal();
+            }
+            let (key, node) = (format!("once{number}"), world.rng.random_range(0..5));
+            let write = Operation::Write { key: key.clone(), value: Value::Int(number) };
+            let ticket = world.ask(node, Request { ops: vec![write], ..Request::default() });
+            asked.push((ticket, key));
+            world.run(50 * MS);
+        }
+        world.heal();
+        world.run(10_000 * MS);
+        let disks: Vec<BTreeSet<String>> =
+            (0..5).map(|node| world.disk(node).versions.into_iter().map(|(key, _)| key).collect()).collect();
+        let acknowledged =
+            asked.iter().filter(|(ticket, _)| world.answers.get(ticket).is_some_and(|answer| answer.result.is_ok()));
+        let mut count = 0;
+        for (_, key) in acknowledged {
+            count += 1;
+            assert_eq!(disks.iter().filter(|keys| keys.contains(key)).count(), 3, "{key} is not on its homes");
+        }
+        assert!(count > 20, "only {count} writes were acknowledged");
+    });
+}
+
 #[test]
 fn planted_bugs_lose_acknowledged_writes() {
     for flags in ["--n 3 --sloppy on --bug forget-hint", "--bug drop-sibling"] {

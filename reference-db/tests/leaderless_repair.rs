@@ -266,6 +266,41 @@ fn a_node_restored_from_an_old_copy_drops_no_write() {
     assert_eq!(restored(""), [5, 100].into());
 }
 
+/// A write is on two of three nodes; one of them forgets it. Then two are left that a quorum can read and that know nothing.
+#[test]
+fn a_node_restored_from_an_old_copy_breaks_the_quorums_overlap() {
+    let mut world = World::new("--mode leaderless --read-repair off --anti-entropy off", 3, 23);
+    world.kill(0);
+    let copy = world.save(0);
+    world.start(0);
+    world.kill(2);
+    write(&mut world, 1, "k", Some(1), None);
+    world.restore(0, copy);
+    world.start(0);
+    world.start(2);
+    world.kill(1);
+    assert_eq!(reads(&mut world, 2, "k").0, BTreeSet::new(), "w + r > n, and yet the acknowledged write is not seen");
+}
+
+/// Reads mend what they read; what nobody reads stays on the few replicas that have it, and goes with them.
+#[test]
+fn a_rarely_read_key_dies_with_the_replicas_that_have_it_unless_replicas_compare() {
+    let survivors = |flags: &str| {
+        let mut world = World::new(&format!("--mode leaderless {flags}"), 3, 24);
+        world.kill(2);
+        write(&mut world, 0, "read", Some(1), None);
+        write(&mut world, 0, "unread", Some(1), None);
+        world.start(2);
+        reads(&mut world, 0, "read");
+        world.run(6_000 * MS);
+        world.wipe(0);
+        world.wipe(1);
+        (on_disk(&world, 2, "read"), on_disk(&world, 2, "unread"))
+    };
+    assert_eq!(survivors("--anti-entropy off"), (one(1), None));
+    assert_eq!(survivors(""), (one(1), one(1)));
+}
+
 #[test]
 fn bug_reuse_actor_drops_an_acknowledged_write_after_a_restore() {
     assert_eq!(restored("--bug reuse-actor"), [5].into());
