@@ -1,8 +1,9 @@
 //! Where the nodes are, and one request to one of them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,12 +17,17 @@ const CONNECT: Duration = Duration::from_millis(300);
 /// How long a dump may take.
 const DUMP: Duration = Duration::from_secs(20);
 
+/// How long a node that did not answer is passed over where another can stand in.
+const SUSPICION: Duration = Duration::from_millis(500);
+
 /// Connections to the nodes of a cluster.
 pub struct Pool {
     http: reqwest::Client,
     nodes: Vec<(String, SocketAddr)>,
     timeout: Duration,
     staleness: Mutex<Staleness>,
+    /// Nodes that were silent or refused when a client coordinated, and until when they are suspected.
+    suspects: Mutex<HashMap<String, Instant>>,
 }
 
 #[derive(Deserialize)]
@@ -45,12 +51,24 @@ impl Pool {
             .build();
         let http =
             http.map_err(|error| Refusal::definite(Code::BadRequest, format!("making an HTTP client: {error}")))?;
-        Ok(Pool { http, nodes, timeout, staleness: Mutex::default() })
+        Ok(Pool { http, nodes, timeout, staleness: Mutex::default(), suspects: Mutex::default() })
     }
 
     /// The nodes' names.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.nodes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether `node` did not answer a coordinating client lately.
+    pub(super) fn suspects(&self, node: &str) -> bool {
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.get(node).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Suspects `node` for a while; then the next request tries it again.
+    pub(super) fn suspect(&self, node: &str) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.insert(node.to_string(), Instant::now() + SUSPICION);
     }
 
     /// How stale the reads were that clients of this pool coordinated themselves.

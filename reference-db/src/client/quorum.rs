@@ -27,6 +27,7 @@ pub struct Quorum {
 }
 
 impl Quorum {
+    /// For one session.
     pub fn new(config: &ModeConfig, session: &str) -> Quorum {
         let policy = match &config.policy {
             Policy::Leaderless(policy) => Some(policy.clone()),

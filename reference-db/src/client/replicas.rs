@@ -1,6 +1,7 @@
 //! One request to all replicas of a key at once, as a client sends it that coordinates by itself.
 //!
-//! With sloppy quorums a home that refuses the connection, or is silent for a while, has its part taken by the next node of the key's preference list.
+//! With sloppy quorums a home that refuses the connection, or is silent for a while, has its part taken by the next node of the key's preference list; the clients of
+//! a process then pass it over for a moment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct Round {
     answers: JoinSet<Answered>,
     asked: Vec<Asked>,
     spares: VecDeque<String>,
+    /// After this nobody is waited for.
     pub deadline: Instant,
     stand_in_due: Instant,
 }
@@ -50,12 +52,13 @@ impl Round {
             request,
             answers: JoinSet::new(),
             asked: Vec::new(),
-            spares: if policy.sloppy { spares.into() } else { VecDeque::new() },
+            spares: spares.into_iter().filter(|spare| policy.sloppy && !pool.suspects(spare)).collect(),
             deadline: now + QUORUM_LIMIT,
             stand_in_due: now + STAND_IN_AFTER,
         };
         for home in homes {
-            round.ask(home.clone(), home);
+            let stand_in = if policy.sloppy && pool.suspects(&home) { round.spares.pop_front() } else { None };
+            round.ask(stand_in.unwrap_or_else(|| home.clone()), home);
         }
         round
     }
@@ -95,6 +98,9 @@ impl Round {
         let Some(asked) = self.asked.iter_mut().find(|asked| asked.node == *node) else { return };
         asked.answered = true;
         let home = asked.home.clone();
+        if answer.is_err() {
+            self.pool.suspect(node);
+        }
         if answer.is_err()
             && let Some(spare) = self.spares.pop_front()
         {
@@ -104,9 +110,14 @@ impl Round {
 
     fn stand_in_for_the_silent(&mut self) {
         self.stand_in_due += STAND_IN_AFTER;
-        let silent: Vec<String> =
-            self.asked.iter().filter(|asked| !asked.answered).map(|asked| asked.home.clone()).collect();
-        for home in silent {
+        let silent: Vec<(String, String)> = self
+            .asked
+            .iter()
+            .filter(|asked| !asked.answered)
+            .map(|asked| (asked.node.clone(), asked.home.clone()))
+            .collect();
+        for (node, home) in silent {
+            self.pool.suspect(&node);
             let Some(spare) = self.spares.pop_front() else { return };
             self.ask(spare, home);
         }

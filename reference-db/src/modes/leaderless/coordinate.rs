@@ -25,26 +25,35 @@ pub const STAND_IN_AFTER: Duration = Duration::from_millis(200);
 pub struct Task {
     /// Whom to answer; `None` once that is done.
     pub ticket: Option<Ticket>,
+    /// What it is about.
     pub key: String,
+    /// Whom it was sent to.
     pub asked: Vec<Asked>,
     /// Who may stand in, in this order.
     pub spares: VecDeque<String>,
+    /// When it ends, whoever is silent then.
     pub deadline: Duration,
     /// When those who are silent get stand-ins.
     pub stand_in_due: Duration,
+    /// What is asked.
     pub kind: Kind,
 }
 
 /// One replica's part.
 pub struct Asked {
+    /// Who was asked.
     pub node: String,
     /// The home for which it stands in, or itself.
     pub home: String,
+    /// Whether it has answered.
     pub answered: bool,
 }
 
+/// What a task asks of replicas.
 pub enum Kind {
+    /// To keep a row.
     Write(Write),
+    /// To show theirs.
     Read(Read),
 }
 

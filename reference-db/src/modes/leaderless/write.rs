@@ -11,7 +11,9 @@ use crate::value::Value;
 
 /// A write under way.
 pub struct Write {
+    /// What every home is to merge.
     pub row: Row,
+    /// What the client is told once enough have it.
     pub reply: Reply,
 }
 
