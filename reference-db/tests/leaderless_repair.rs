@@ -212,6 +212,22 @@ fn a_deleted_key_stays_deleted_when_a_replica_was_away_for_less_than_the_grace()
 }
 
 #[test]
+fn a_tombstone_kept_for_a_home_outlives_its_grace() {
+    let mut world = World::new("--mode leaderless --n 3 --sloppy on --tombstone-grace 1s", 5, 25);
+    let (homes, others) = placed(&world, "k");
+    let known = write(&mut world, homes[0], "k", Some(1), None);
+    assert!(world.until(SETTLE, |world| on_disk(world, homes[2], "k") == one(1)), "the write never arrived");
+    world.kill(homes[2]);
+    world.run(600 * MS);
+    write(&mut world, homes[0], "k", None, known);
+    world.run(4_000 * MS);
+    assert_eq!((on_disk(&world, homes[0], "k"), on_disk(&world, others[0], "k")), (None, Some(BTreeSet::new())));
+    world.start(homes[2]);
+    let gone = |world: &World| (0..5).all(|node| on_disk(world, node, "k").is_none());
+    assert!(world.until(SETTLE, gone), "the home was away for longer than the grace, but somebody kept word for it");
+}
+
+#[test]
 fn a_tombstone_collected_too_early_lets_the_key_come_back() {
     let mut world = World::new("--mode leaderless --tombstone-grace 500ms", 3, 10);
     let known = write(&mut world, 0, "k", Some(1), None);
