@@ -2,6 +2,7 @@
 //!
 //! The same flags start a node, configure the client library and name a run; so a label can be typed back in as flags.
 
+mod bug;
 mod leaderless;
 
 use std::time::Duration;
@@ -9,7 +10,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use self::leaderless::{Bug, Coordinator, Leaderless, LeaderlessArgs, Versions};
+pub use self::bug::Bug;
+pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -141,8 +143,11 @@ pub struct ModeArgs {
     /// leaderless: into how many datacentres the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    #[command(flatten)]
+    /// leaderless: a deliberate mistake, to see that it is found
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub bug: Option<Bug>,
     /// The rest of that mode.
+    #[command(flatten)]
     pub leaderless: LeaderlessArgs,
 }
 
@@ -224,7 +229,8 @@ impl ModeArgs {
 
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
         refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
-        refuse_foreign(&[("--datacentres", self.datacentres.is_some())], "leaderless", "single-leader")?;
+        let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
+        refuse_foreign(&shared, "leaderless", "single-leader")?;
         let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
         if ack != Ack::Async && nodes < 2 {
             return Err(format!("--ack {}: there is no follower to confirm with one node", word(ack)));
@@ -255,7 +261,7 @@ impl ModeArgs {
             ("--reads", self.reads.is_some()),
         ];
         refuse_foreign(&foreign, "single-leader", "leaderless")?;
-        self.leaderless.policy(nodes, self.datacentres.unwrap_or(1))
+        self.leaderless.policy(nodes, self.datacentres.unwrap_or(1), self.bug)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{FsyncPolicy, Switch, parse_duration, switch, word};
+use super::{Bug, FsyncPolicy, Switch, parse_duration, switch, word};
 
 /// How concurrent writes are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -27,23 +27,6 @@ pub enum Coordinator {
     Client,
     /// A node.
     Node,
-}
-
-/// A deliberate mistake, off by default: the harness must find it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bug {
-    /// A stand-in drops its hints when their home is back, instead of delivering them: acknowledged writes are lost.
-    ForgetHint,
-    /// Repair takes a tombstone for a key that was never written: deleted keys come back.
-    DropTombstone,
-    /// Merging keeps one sibling: acknowledged concurrent writes are lost.
-    DropSibling,
-    /// A write that any replica confirmed is acknowledged when time is up: reads need not overlap it.
-    CountPartialWrite,
-    /// A node's dots go on under its old name from the counter that its disk holds: restored from an old copy it gives dots out twice, and
-    /// replicas drop the second write.
-    ReuseActor,
 }
 
 /// Without this a tombstone is kept for so long.
@@ -85,9 +68,6 @@ pub struct LeaderlessArgs {
     /// leaderless: how long a replica remembers that a key was deleted [default: 600s]
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub tombstone_grace: Option<Duration>,
-    /// leaderless: a deliberate mistake, to see that it is found
-    #[arg(long, value_enum, value_name = "NAME")]
-    pub bug: Option<Bug>,
 }
 
 /// The leaderless mode with its policies.
@@ -122,7 +102,7 @@ pub struct Leaderless {
 
 impl LeaderlessArgs {
     /// The flags, each with whether it was given.
-    pub fn given(&self) -> [(&'static str, bool); 11] {
+    pub fn given(&self) -> [(&'static str, bool); 10] {
         [
             ("--n", self.n.is_some()),
             ("--w", self.w.is_some()),
@@ -134,15 +114,14 @@ impl LeaderlessArgs {
             ("--sloppy", self.sloppy.is_some()),
             ("--hints", self.hints.is_some()),
             ("--tombstone-grace", self.tombstone_grace.is_some()),
-            ("--bug", self.bug.is_some()),
         ]
     }
 
-    /// The policies for a cluster of `nodes` nodes in `datacentres` datacentres.
+    /// The policies for a cluster of `nodes` nodes in `datacentres` datacentres, with the flags that other modes may have too.
     ///
     /// # Errors
     /// One sentence that names the flag, where flags contradict each other.
-    pub fn policy(&self, nodes: usize, datacentres: usize) -> Result<Leaderless, String> {
+    pub fn policy(&self, nodes: usize, datacentres: usize, bug: Option<Bug>) -> Result<Leaderless, String> {
         if datacentres < 1 || datacentres > nodes {
             return Err(format!("--datacentres {datacentres}: between 1 and {nodes} is possible"));
         }
@@ -165,7 +144,7 @@ impl LeaderlessArgs {
             return Err("--hints on goes with --sloppy on".to_string());
         }
         let versions = self.versions.unwrap_or(Versions::Vectors);
-        self.bug_fits(versions, sloppy)?;
+        self.bug_fits(bug, versions, sloppy)?;
         Ok(Leaderless {
             n,
             w,
@@ -178,13 +157,13 @@ impl LeaderlessArgs {
             hints: self.hints.map_or(sloppy, Switch::is_on),
             tombstone_grace: self.tombstone_grace.unwrap_or(GRACE),
             datacentres,
-            bug: self.bug,
+            bug,
         })
     }
 
     /// A mistake that nothing can meet would pass every run, and prove nothing.
-    fn bug_fits(&self, versions: Versions, sloppy: bool) -> Result<(), String> {
-        let Some(bug) = self.bug else { return Ok(()) };
+    fn bug_fits(&self, bug: Option<Bug>, versions: Versions, sloppy: bool) -> Result<(), String> {
+        let Some(bug) = bug else { return Ok(()) };
         let needs = match bug {
             Bug::ForgetHint if !sloppy || self.hints == Some(Switch::Off) => "--sloppy on and --hints on",
             Bug::DropSibling if versions == Versions::Lww => "--versions vectors",
