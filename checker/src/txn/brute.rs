@@ -9,6 +9,7 @@
 //! Nothing is shared with the deciders but [`Transactions`]. Of a list, what is read is a beginning of the key's final order; own appends in it
 //! claim their place. Cost: exponential; meant for eight transactions.
 
+pub mod axioms;
 pub mod sketch;
 pub mod source;
 
