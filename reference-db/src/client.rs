@@ -16,7 +16,7 @@ pub use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Version};
 /// Whether `node` is one of the replicas that hold `key`.
 pub fn holds(config: &crate::config::ModeConfig, nodes: &[String], key: &str, node: &str) -> bool {
     match &config.policy {
-        crate::config::Policy::SingleLeader(_) => true,
+        crate::config::Policy::SingleLeader(_) | crate::config::Policy::MultiLeader(_) => true,
         crate::config::Policy::Leaderless(policy) => {
             let replicas = crate::modes::leaderless::replicas(nodes, key, policy.n);
             replicas.iter().any(|replica| replica == node)

@@ -59,6 +59,8 @@ pub enum Message {
     Leader(crate::modes::single_leader::Message),
     /// Of the leaderless mode.
     Leaderless(crate::modes::leaderless::Message),
+    /// Of the multi-leader mode.
+    MultiLeader(crate::modes::multi_leader::Message),
 }
 
 /// What a protocol wants done once everything it wrote is on disk.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{ModeArgs, ModeConfig, Policy};
+use refdb::config::{Conflicts, ModeArgs, ModeConfig, Policy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -144,8 +144,18 @@ fn failure(draft: &Draft, failed: &Failed) -> Completion {
 
 impl Database for RefDb {
     fn capabilities(&self) -> Capabilities {
-        let leader = matches!(self.config.policy, Policy::SingleLeader(_));
-        Capabilities { cas: leader, lists: leader, sets: leader, deletes: true, atomic_reads: leader }
+        let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
+        match &self.config.policy {
+            Policy::SingleLeader(_) => everything,
+            Policy::Leaderless(_) => {
+                Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
+            }
+            Policy::MultiLeader(mode) => match mode.conflicts {
+                Conflicts::Siblings => Capabilities { cas: false, lists: false, sets: false, ..everything },
+                Conflicts::Merge => Capabilities { cas: false, lists: false, ..everything },
+                _ => everything,
+            },
+        }
     }
 
     fn label(&self) -> String {
@@ -256,6 +266,7 @@ impl Database for RefDb {
             match self.config.policy {
                 Policy::SingleLeader(_) => same_position(pool, nodes).await,
                 Policy::Leaderless(_) => same_rows(pool, nodes).await,
+                Policy::MultiLeader(_) => same_changes(pool, nodes).await,
             }
         })
     }
@@ -279,6 +290,18 @@ async fn same_position(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     }
     match positions.iter().any(|position| *position != positions[0]) {
         true => Err(format!("positions differ: {positions:?}")),
+        false => Ok(()),
+    }
+}
+
+/// Everybody has applied as many changes as the others: whoever lacks one has fewer. Whether the rows are alike is for the checker.
+async fn same_changes(pool: &Pool, nodes: &[String]) -> Result<(), String> {
+    let mut applied = Vec::new();
+    for node in nodes {
+        applied.push(pool.status(node).await.map_err(|refusal| refusal.message)?.status.position);
+    }
+    match applied.iter().any(|count| *count != applied[0]) {
+        true => Err(format!("not every change is everywhere: {applied:?}")),
         false => Ok(()),
     }
 }

@@ -36,7 +36,7 @@ impl Quorum {
     pub fn new(config: &ModeConfig, session: &str) -> Quorum {
         let policy = match &config.policy {
             Policy::Leaderless(policy) => Some(policy.clone()),
-            Policy::SingleLeader(_) => None,
+            Policy::SingleLeader(_) | Policy::MultiLeader(_) => None,
         };
         Quorum { policy, actor: actor(session), counter: 0, written: HashMap::new(), stamped: 0 }
     }
