@@ -146,16 +146,22 @@ impl Node {
         if let Some(Proposal { ticket, request, .. }) = self.agreement.proposals.remove(id) {
             let answer = self.execute(store, &request, true)?;
             out.push(Output::Reply(ticket, answer));
+            self.release(id, out);
         }
         Ok(())
+    }
+
+    /// Whether it was written or not: others may try.
+    fn release(&self, id: &Dot, out: &mut Vec<Output>) {
+        for other in self.layout.leaders().iter().filter(|other| **other != self.me.name) {
+            out.push(send(other, Message::Release { id: id.clone() }));
+        }
     }
 
     fn give_up(&mut self, id: &Dot, refusal: Refusal, out: &mut Vec<Output>) {
         let Some(proposal) = self.agreement.proposals.remove(id) else { return };
         out.push(Output::Reply(proposal.ticket, Err(refusal)));
-        for other in self.layout.leaders().iter().filter(|other| **other != self.me.name) {
-            out.push(send(other, Message::Release { id: id.clone() }));
-        }
+        self.release(id, out);
     }
 
     /// Proposals that somebody did not vote on in time: a datacentre is away, and nobody writes.
