@@ -59,7 +59,7 @@ fn shown(world: &World, policy: &MultiLeader, node: usize, key: &str) -> Outcome
 }
 
 fn everywhere(world: &World) -> bool {
-    let applied = |node: usize| world.status(node).map(|status| status.position);
+    let applied = |node: usize| world.status(node).map(|status| status.applied);
     (1..world.machines.len()).all(|node| applied(node).is_some() && applied(node) == applied(0))
 }
 
@@ -166,12 +166,12 @@ impl Story {
         }
     }
 
-    /// Half a minute of writes while one node after the other is harmed.
+    /// Nine seconds of writes while one node after the other is harmed.
     fn told(world: &mut World, leaders: usize, sets: bool) -> Story {
         let mut story = Story { sets, ..Story::default() };
         story.clients.resize_with(leaders * 2, Client::default);
         world.loss = 20;
-        for round in 0..1_500 {
+        for round in 0..900 {
             if round % 150 == 50 {
                 let node = world.rng.random_range(0..world.machines.len());
                 harm(world, node);
@@ -460,4 +460,91 @@ fn with_detection_a_datacentre_that_is_away_stops_writes() {
     assert_eq!(answer(&mut world, ticket), Err(Code::Timeout));
     settle(&mut world);
     done(&mut world, 0, write("k", 3));
+}
+
+#[test]
+fn an_uncut_loop_brings_old_values_back() {
+    for (bug, comes_back) in [("", false), (" --bug loop-not-cut", true)] {
+        let flags = format!("--topology circular --conflicts arrival-order --ordering none{bug}");
+        let mut world = cluster(&flags, 3, 60);
+        world.run(300 * MS);
+        done(&mut world, 0, write("k", 1));
+        done(&mut world, 0, write("k", 2));
+        let before = world.status(0).expect("it runs").committed;
+        let mut shown_again = false;
+        for _ in 0..200 {
+            world.round();
+            shown_again |= ints(&shown(&world, &policy(&flags, 3), 0, "k")) == [1].into();
+        }
+        assert_eq!(shown_again, comes_back, "{flags}");
+        assert_eq!(world.status(0).expect("it runs").committed > before + 10, comes_back, "nothing circulates");
+    }
+}
+
+#[test]
+fn a_change_that_is_dropped_on_reconnect_never_arrives() {
+    for (flags, arrives) in [("--ordering none", true), ("--ordering none --bug change-dropped", false)] {
+        let mut world = cluster(&format!("--datacentres 2 --conflicts lww {flags}"), 2, 61);
+        world.run(300 * MS);
+        world.cut_off(0);
+        for value in 0..5 {
+            done(&mut world, 0, write(&format!("k{value}"), value));
+        }
+        world.run(Duration::from_secs(2));
+        world.heal();
+        world.run(Duration::from_secs(2));
+        assert_eq!(alike(&world), arrives, "{flags}");
+    }
+}
+
+#[test]
+fn a_dropped_sibling_is_a_lost_write() {
+    for (bug, kept) in [("", 2), (" --bug sibling-dropped", 1)] {
+        let flags = format!("--conflicts siblings{bug}");
+        let mut world = cluster(&flags, 3, 62);
+        world.run(300 * MS);
+        for node in 0..2 {
+            let ticket = world.ask(node, write("k", node as i64));
+            assert!(world.until(LIMIT, |world| node == 0 || world.answers.contains_key(&ticket)));
+        }
+        settle(&mut world);
+        assert_eq!(ints(&shown(&world, &policy(&flags, 3), 2, "k")).len(), kept);
+    }
+}
+
+#[test]
+fn equal_time_stamps_need_a_tie_breaker() {
+    let differ = |bug: &str| {
+        let flags = format!("--conflicts lww{bug}");
+        let mut world = cluster(&flags, 3, 63);
+        world.run(300 * MS);
+        for key in 0..50 {
+            for node in 0..3 {
+                world.ask(node, write(&format!("k{key}"), node as i64));
+            }
+            world.run(ROUND);
+        }
+        settle(&mut world);
+        !alike(&world)
+    };
+    assert!(!differ(""));
+    assert!(differ(" --bug tie-unbroken"));
+}
+
+/// Two transactions write the same two rows at once, and each row is decided for itself.
+#[test]
+fn half_a_transaction_may_be_overwritten() {
+    let flags = "--datacentres 2 --conflicts lww";
+    let pair = |first: &str, second: &str, value: i64| Request {
+        ops: [first, second].map(|key| write(key, value).ops.remove(0)).to_vec(),
+        ..Request::default()
+    };
+    let mut world = cluster(flags, 2, 64);
+    world.run(300 * MS);
+    world.ask(0, pair("a", "b", 1));
+    world.ask(1, pair("b", "c", 2));
+    world.round();
+    settle(&mut world);
+    let held = |key| ints(&shown(&world, &policy(flags, 2), 0, key));
+    assert_eq!((held("a"), held("b"), held("c")), ([1].into(), [2].into(), [2].into()));
 }

@@ -294,14 +294,17 @@ async fn same_position(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     }
 }
 
-/// Everybody has applied as many changes as the others: whoever lacks one has fewer. Whether the rows are alike is for the checker.
+/// Everybody has applied the same changes. Whether that made the rows alike is for the checker.
 async fn same_changes(pool: &Pool, nodes: &[String]) -> Result<(), String> {
-    let mut applied = Vec::new();
+    let mut statuses = Vec::new();
     for node in nodes {
-        applied.push(pool.status(node).await.map_err(|refusal| refusal.message)?.status.position);
+        statuses.push(pool.status(node).await.map_err(|refusal| refusal.message)?.status);
     }
-    match applied.iter().any(|count| *count != applied[0]) {
-        true => Err(format!("not every change is everywhere: {applied:?}")),
+    match statuses.iter().any(|status| status.applied != statuses[0].applied) {
+        true => {
+            let counts: Vec<u64> = statuses.iter().map(|status| status.position).collect();
+            Err(format!("not every change is everywhere yet: {counts:?}"))
+        }
         false => Ok(()),
     }
 }

@@ -370,6 +370,7 @@ impl Protocol for Node {
             role: if self.leads() { "leader" } else { "follower" }.to_string(),
             leader: Some(self.layout.leader(self.datacentre).to_string()),
             position: self.applied.values().sum(),
+            applied: self.applied.clone(),
             committed: self.journal.last,
             followers: self.outgoing.iter().map(|link| (link.to.clone(), link.position())).collect(),
             ready: true,
