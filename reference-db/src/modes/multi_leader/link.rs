@@ -101,6 +101,9 @@ impl Incoming {
     }
 }
 
+/// A copy of everything so far: the journal and the entry as of which it is, and its rows.
+pub type Copy = ((u64, u64), Vec<(String, Row)>);
+
 /// The journal: its identity, and its newest entries.
 pub struct Journal {
     /// Differs when numbers are given out anew.

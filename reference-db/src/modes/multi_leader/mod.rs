@@ -155,8 +155,8 @@ pub struct Node {
     incoming: BTreeMap<String, Incoming>,
     /// Whom to tell where this side is.
     answering: Vec<String>,
-    /// A copy of everything that is arriving: its journal and number, and its rows so far.
-    copy: Option<((u64, u64), Vec<(String, Row)>)>,
+    /// A copy of everything that is arriving.
+    copy: Option<link::Copy>,
     /// Something of `applied`, `incoming` or the journal's identity is not in the store yet.
     dirty: bool,
     /// When each other leader was heard.

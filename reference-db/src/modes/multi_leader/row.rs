@@ -189,7 +189,7 @@ pub fn cover(context: &mut Context, dot: &Dot) {
 
 fn sorted(mut parts: Vec<Part>, context: Context) -> Row {
     // Parts of one dot are the elements that one transaction added.
-    parts.sort_by(|a, b| a.dot.cmp(&b.dot).then_with(|| values(a).cmp(&values(b))));
+    parts.sort_by(|a, b| a.dot.cmp(&b.dot).then_with(|| values(a).cmp(values(b))));
     Row { parts, context }
 }
 
