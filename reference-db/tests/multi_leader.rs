@@ -365,18 +365,18 @@ fn counted(world: &mut World, policy: &MultiLeader, mut harmed: impl FnMut(&mut 
     }
     for round in 0..1_200 {
         harmed(world, round);
-        for at in 0..clients.len() {
-            if let Some((ticket, held)) = clients[at] {
+        for (at, client) in clients.iter_mut().enumerate() {
+            if let Some((ticket, held)) = *client {
                 let answered = world.answers.remove(&ticket);
                 if answered.as_ref().is_some_and(|answered| answered.result.is_ok()) {
                     replaced.push(held);
                 }
                 if answered.is_some() || !world.up(at) {
-                    clients[at] = None;
+                    *client = None;
                 }
             } else if let Some(held) = ints(&shown(world, policy, at, "k")).first().copied().filter(|_| world.up(at)) {
                 let (key, old, value) = ("k".to_string(), Some(Value::Int(held)), Value::Int(held + 1));
-                clients[at] = Some((world.ask(at, one(Operation::Cas { key, old, value })), held));
+                *client = Some((world.ask(at, one(Operation::Cas { key, old, value })), held));
             }
         }
         world.run(ROUND);

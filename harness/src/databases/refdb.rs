@@ -30,6 +30,10 @@ impl RefDb {
         Ok(RefDb { config, run: OnceLock::new(), pool: OnceLock::new() })
     }
 
+    fn merges(&self) -> bool {
+        matches!(&self.config.policy, Policy::MultiLeader(mode) if mode.conflicts == Conflicts::Merge)
+    }
+
     fn pool(&self) -> Result<&Arc<Pool>, String> {
         self.pool.get().ok_or_else(|| "the cluster is not connected yet".to_string())
     }
@@ -37,6 +41,7 @@ impl RefDb {
 
 struct RefDbClient {
     session: Session,
+    merges: bool,
 }
 
 impl Client for RefDbClient {
@@ -44,7 +49,7 @@ impl Client for RefDbClient {
         Box::pin(async move {
             let ops = draft.steps.iter().map(|step| operation(&step.key, &step.action)).collect();
             match self.session.execute(ops).await {
-                Ok(reply) => success(draft, reply),
+                Ok(reply) => success(draft, reply, self.merges),
                 Err(failed) => failure(draft, &failed),
             }
         })
@@ -108,11 +113,23 @@ fn version(version: refdb::client::Version) -> Version {
     }
 }
 
-fn success(draft: &Draft, reply: Reply) -> Completion {
+/// What a cluster that merges plain values by concatenation shows: "14/27" is a text that nobody wrote, and stands for both.
+fn taken_apart(reading: Reading) -> Reading {
+    match reading {
+        Reading::One(Atom::Text(text)) if text.contains('/') => {
+            let part = |part: &str| part.parse().map_or_else(|_| Atom::Text(part.into()), Atom::Int);
+            Reading::Siblings(text.split('/').map(part).collect())
+        }
+        other => other,
+    }
+}
+
+fn success(draft: &Draft, reply: Reply, merges: bool) -> Completion {
     let mut steps: Steps = draft.steps.clone();
     for (step, outcome) in steps.iter_mut().zip(reply.results) {
         if let Action::Read(seen) = &mut step.action {
-            *seen = Some(reading(outcome));
+            let reading = reading(outcome);
+            *seen = Some(if merges { taken_apart(reading) } else { reading });
         }
     }
     Completion {
@@ -222,7 +239,8 @@ impl Database for RefDb {
 
     fn client(&self, _: usize, session: u64, seed: u64) -> anyhow::Result<Box<dyn Client>> {
         let pool = self.pool().map_err(anyhow::Error::msg)?.clone();
-        Ok(Box::new(RefDbClient { session: Session::new(pool, &self.config, &session.to_string(), seed) }))
+        let session = Session::new(pool, &self.config, &session.to_string(), seed);
+        Ok(Box::new(RefDbClient { session, merges: self.merges() }))
     }
 
     fn status<'a>(&'a self, node: &'a str) -> Answer<'a, Option<NodeStatus>> {
@@ -252,7 +270,11 @@ impl Database for RefDb {
                     continue;
                 }
                 held.push(match rows.remove(&name) {
-                    Some(row) => (key.clone(), reading(row.outcome), row.version.map(version)),
+                    Some(row) => {
+                        let reading = reading(row.outcome);
+                        let reading = if self.merges() { taken_apart(reading) } else { reading };
+                        (key.clone(), reading, row.version.map(version))
+                    }
                     None => (key.clone(), Reading::Nil, None),
                 });
             }
