@@ -5,7 +5,8 @@
 //! received and up to where it has applied on disk; the sender goes back when nothing new was confirmed for a while (go-back-N). So each link survives
 //! loss, and a change is applied once. A receiver that holds changes back confirms only what comes before them: it forgets them when it ends.
 //!
-//! The journal is kept until every neighbour has applied it, and at least `keep-log` entries for followers; one further back is sent a copy of all rows.
+//! The journal is kept until every neighbour has applied it, and at least `keep-log` entries for followers. A follower further back is sent a copy of all rows,
+//! and so is a leader that lost its disk, which joins it to what it has accepted since.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::row::Row;
 use super::{Change, Message, Node, fresh};
 use crate::config::Bug;
 use crate::mode::Output;
+use crate::modes::leaderless::row::join;
 use crate::operation::Context;
 use crate::store::{Store, StoreError};
 
@@ -180,11 +182,10 @@ impl Node {
         while let Some(sent) =
             link.sent.filter(|sent| *sent < self.journal.last && sent - link.received.min(*sent) < WINDOW)
         {
-            if link.follower && sent + 1 < self.journal.oldest {
+            if sent + 1 < self.journal.oldest {
                 return self.send_copy(store, now, link, out);
             }
-            let from = sent.max(self.journal.oldest - 1);
-            let entries = self.journal.after(store, from, BATCH)?;
+            let entries = self.journal.after(store, sent, BATCH)?;
             let Some(upto) = entries.last().map(|(number, _)| *number) else { break };
             let wanted = entries.into_iter().filter(|(_, change)| self.wanted(link, change));
             let changes = wanted.map(|(number, change)| (number, change.as_ref().clone())).collect();
@@ -203,7 +204,7 @@ impl Node {
         Ok(())
     }
 
-    /// Everything that this leader holds, for a follower whose next change is no longer in the journal.
+    /// Everything that this leader holds, for a node whose next change is no longer in the journal.
     fn send_copy(
         &self,
         store: &Store,
@@ -248,8 +249,7 @@ impl Node {
         if received > self.journal.last {
             // It has more than there is: this disk lost its tail, and the numbers since are other changes.
             self.journal.id = fresh(&self.me.name);
-            self.dirty = true;
-            self.outgoing.iter_mut().for_each(|link| (link.sent, link.received, link.kept) = (None, 0, None));
+            self.forget_positions();
             out.push(Output::Say("lost the tail of its journal and numbers it anew".to_string()));
             return;
         }
@@ -356,17 +356,42 @@ impl Node {
         let Some((_, rows)) = self.copy.take().filter(|(copy, rows)| *copy == of && rows.len() == count) else {
             return Ok(());
         };
-        store.clear_versioned()?;
-        for (key, row) in &rows {
-            store.set_versioned(key, &serde_json::to_string(row)?)?;
+        let news = applied.iter().any(|(actor, count)| self.applied.get(actor).is_none_or(|have| have < count));
+        let leads = self.leads();
+        if !leads {
+            store.clear_versioned()?;
+            self.applied.clear();
         }
-        self.applied = applied;
+        for (key, row) in &rows {
+            let held = if leads { self.row(store, key)? } else { None };
+            let row = held.map_or_else(|| row.clone(), |held| held.integrated(&self.policy, row));
+            store.set_versioned(key, &serde_json::to_string(&row)?)?;
+        }
+        join(&mut self.applied, &applied);
         self.dirty = true;
         let (journal, number) = of;
         let link = Incoming { journal, kept: number, received: number, held: VecDeque::new() };
         self.incoming.insert(from.to_string(), link);
         self.answering.push(from.to_string());
-        Ok(())
+        // What came in a copy is in no journal: whoever is sent changes from here needs a copy too.
+        if leads && news { self.renumber(store) } else { Ok(()) }
+    }
+
+    /// Begins a journal that has forgotten everything so far.
+    fn renumber(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        self.journal.id = fresh(&self.me.name);
+        self.journal.last = self.journal.last.max(1);
+        self.journal.oldest = self.journal.last + 1;
+        self.journal.cache.clear();
+        self.forget_positions();
+        store.journal_trim(self.journal.oldest)
+    }
+
+    fn forget_positions(&mut self) {
+        self.dirty = true;
+        for link in &mut self.outgoing {
+            (link.sent, link.received, link.kept, link.copied) = (None, 0, None, None);
+        }
     }
 
     /// Forgets what every neighbour has applied, except the newest entries.

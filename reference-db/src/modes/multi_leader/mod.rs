@@ -15,7 +15,7 @@
 //!
 //! **Holds**: see [`crate::config`]. **Allows**: stale reads; concurrent writes that overwrite each other, or stay side by side; half a transaction.
 //!
-//! Left out: rebuilding a leader that lost its disk, failover to a follower, filters by table.
+//! Left out: failover to a follower, filters by table, getting back what a lost disk alone had acknowledged.
 
 mod detect;
 pub mod layout;
@@ -148,8 +148,6 @@ pub struct Node {
     counter: u64,
     /// Of each author, how many of its changes are applied.
     applied: Context,
-    /// How many changes were updates of rows that were not there.
-    lost: u64,
     journal: Journal,
     outgoing: Vec<Outgoing>,
     incoming: BTreeMap<String, Incoming>,
@@ -207,7 +205,6 @@ impl Node {
             actor,
             counter: 0,
             applied,
-            lost: 0,
             journal,
             outgoing,
             incoming: incoming.into_iter().map(|(name, link)| (name, link.resumed())).collect(),
@@ -225,7 +222,7 @@ impl Node {
         self.layout.leads(&self.me.name)
     }
 
-    /// The name of the actor's node.
+    /// Whether the actor is this node, at this start or an earlier one.
     fn own(&self, actor: &str) -> bool {
         actor.strip_prefix(self.me.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
     }
@@ -265,7 +262,6 @@ impl Node {
         };
         match &row {
             None => {
-                self.lost += 1;
                 let Change { key, dot, .. } = &change;
                 out.push(Output::Say(format!(
                     "update of {key} by {} ({}) came before its insert: no effect",

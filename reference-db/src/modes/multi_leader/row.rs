@@ -226,3 +226,136 @@ fn merged(parts: &[Part]) -> Option<Cell> {
         _ => Some(Cell::Register(Value::Text(all.iter().map(Value::to_string).collect::<Vec<_>>().join("/")))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Ordering, ReadPolicy, Topology};
+
+    fn policy(conflicts: Conflicts) -> MultiLeader {
+        MultiLeader {
+            datacentres: 3,
+            followers: 0,
+            topology: Topology::AllToAll,
+            ordering: Ordering::Causal,
+            conflicts,
+            tombstones: true,
+            home_timeout: std::time::Duration::from_secs(1),
+            reads: ReadPolicy::Any,
+            bug: None,
+        }
+    }
+
+    fn mark(datacentre: usize, count: u64) -> Mark {
+        let actor = ["a", "b", "c"][datacentre];
+        Mark { dot: (actor.to_string(), count), datacentre, stamp: stamp(5 * MILLI, datacentre, count) }
+    }
+
+    fn put(row: &Row, policy: &MultiLeader, datacentre: usize, count: u64) -> Row {
+        let value = Value::Text(format!("{datacentre}.{count}"));
+        row.written(policy, mark(datacentre, count), Some(Cell::Register(value)), &Context::new())
+    }
+
+    fn value(row: &Row, policy: &MultiLeader) -> String {
+        match row.cell(policy) {
+            Some(Cell::Register(value)) => value.to_string(),
+            other => panic!("no plain value: {other:?}"),
+        }
+    }
+
+    fn add(row: &Row, mark: Mark, value: i64) -> Row {
+        row.element(mark, &Operation::Add { key: "k".to_string(), value: Value::Int(value) }).expect("an element")
+    }
+
+    fn remove(row: &Row, mark: Mark, value: i64) -> Row {
+        row.element(mark, &Operation::Remove { key: "k".to_string(), value: Value::Int(value) }).expect("an element")
+    }
+
+    /// Rows that three leaders can reach: each with every other, in each order and twice.
+    #[test]
+    fn joining_is_associative_commutative_and_idempotent() {
+        let policy = policy(Conflicts::Priority);
+        let mut rows = vec![Row::default()];
+        for at in 0..60 {
+            let row = rows[at / 3].clone();
+            let (datacentre, count) = (at % 3, at as u64 + 1);
+            rows.push(match at % 4 {
+                0 => put(&row, &policy, datacentre, count),
+                1 => add(&row, mark(datacentre, count), 1),
+                2 => remove(&row, mark(datacentre, count), 1),
+                _ => row.joined(&rows[at / 2], None),
+            });
+        }
+        for a in &rows {
+            assert_eq!(a.joined(a, None), *a);
+            for b in &rows {
+                assert_eq!(a.joined(b, None), b.joined(a, None));
+                for c in rows.iter().step_by(5) {
+                    assert_eq!(a.joined(b, None).joined(c, None), a.joined(&b.joined(c, None), None));
+                }
+            }
+        }
+    }
+
+    /// `x` loses to `z`, `y` replaced `x`, and `w` replaced `z` at the lowest datacentre: which of `y` and `w` stays must not depend on who was met first.
+    #[test]
+    fn with_priorities_the_order_of_arrival_does_not_matter() {
+        let policy = policy(Conflicts::Priority);
+        let x = put(&Row::default(), &policy, 0, 1);
+        let z = put(&Row::default(), &policy, 2, 1);
+        let y = put(&x, &policy, 1, 1);
+        let w = put(&x.joined(&z, None), &policy, 0, 2);
+        assert_eq!(value(&x.joined(&z, None), &policy), "2.1");
+        let early = x.joined(&z, None).joined(&y, None).joined(&w, None);
+        let late = w.joined(&y, None);
+        assert_eq!(value(&early, &policy), value(&late, &policy));
+        assert_eq!(value(&late, &policy), "1.1");
+    }
+
+    #[test]
+    fn the_last_write_wins_also_against_one_that_had_read_it() {
+        let policy = policy(Conflicts::Lww);
+        let late = Row::default().written(&policy, Mark { stamp: 9, ..mark(0, 1) }, None, &Context::new());
+        let slow_clock = late.written(&policy, Mark { stamp: 8, ..mark(1, 1) }, None, &Context::new());
+        assert_eq!(late.integrated(&policy, &slow_clock), late);
+    }
+
+    #[test]
+    fn no_two_stamps_of_one_millisecond_are_equal() {
+        let mut stamps: Vec<i64> =
+            (0..64).flat_map(|place| (0..100).map(move |count| stamp(7 * MILLI + 123, place, count))).collect();
+        stamps.sort_unstable();
+        stamps.dedup();
+        assert_eq!(stamps.len(), 6_400);
+        assert!(stamps[6_399] < stamp(8 * MILLI, 0, 0));
+    }
+
+    #[test]
+    fn merged_values_are_sorted_and_the_next_writer_replaces_them() {
+        let policy = policy(Conflicts::Merge);
+        let both = put(&Row::default(), &policy, 2, 1).joined(&put(&Row::default(), &policy, 0, 1), None);
+        assert_eq!(value(&both, &policy), "0.1/2.1");
+        assert_eq!(value(&put(&both, &policy, 1, 1).joined(&both, None), &policy), "1.1");
+    }
+
+    #[test]
+    fn an_element_that_was_added_again_survives_the_removal_of_the_old_one() {
+        let policy = policy(Conflicts::Merge);
+        let first = add(&Row::default(), mark(0, 1), 7);
+        let removed = remove(&first, mark(1, 1), 7);
+        let again = add(&first, mark(2, 1), 7);
+        assert_eq!(removed.joined(&first, None).cell(&policy), None);
+        assert_eq!(removed.joined(&again, None).cell(&policy), Some(Cell::Set(vec![Value::Int(7)])));
+    }
+
+    #[test]
+    fn siblings_are_replaced_by_whoever_read_them() {
+        let policy = policy(Conflicts::Siblings);
+        let both = put(&Row::default(), &policy, 0, 1).joined(&put(&Row::default(), &policy, 1, 1), None);
+        assert!(matches!(both.outcome(&policy), Outcome::Siblings(values) if values.len() == 2));
+        let blind = put(&both, &policy, 2, 1);
+        assert!(matches!(blind.outcome(&policy), Outcome::Siblings(values) if values.len() == 3));
+        let aware = both.written(&policy, mark(2, 1), Some(Cell::Register(Value::Int(1))), &both.context);
+        assert_eq!(aware.joined(&both, None).outcome(&policy), Outcome::Value(Value::Int(1)));
+    }
+}
