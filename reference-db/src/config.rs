@@ -181,9 +181,15 @@ pub struct ModeArgs {
     /// leaderless: whether replicas compare themselves in the background [default: on]
     #[arg(long, value_enum)]
     pub anti_entropy: Option<Switch>,
-    /// Those of multi-leader.
+    /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]
+    #[arg(long, value_name = "N")]
+    pub datacentres: Option<usize>,
+    /// The others of multi-leader.
     #[command(flatten)]
     pub multi: MultiLeaderArgs,
+    /// multi-leader: a deliberate mistake, to see that it is found
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub bug: Option<Bug>,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -308,15 +314,20 @@ impl ModeArgs {
         ]
     }
 
+    fn of_multi_leader(&self) -> Vec<(&'static str, bool)> {
+        let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
+        shared.into_iter().chain(self.multi.given()).collect()
+    }
+
     fn multi_leader(&self, nodes: usize) -> Result<MultiLeader, String> {
         refuse_foreign(&self.of_leaderless(), "leaderless", "multi-leader")?;
         refuse_foreign(&self.of_single_leader(), "single-leader", "multi-leader")?;
-        self.multi.policy(nodes, self.reads)
+        self.multi.policy(nodes, self.datacentres, self.reads, self.bug)
     }
 
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
         refuse_foreign(&self.of_leaderless(), "leaderless", "single-leader")?;
-        refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
+        refuse_foreign(&self.of_multi_leader(), "multi-leader", "single-leader")?;
         let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
         if ack != Ack::Async && nodes < 2 {
             return Err(format!("--ack {}: there is no follower to confirm with one node", word(ack)));
@@ -339,7 +350,7 @@ impl ModeArgs {
     fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
         refuse_foreign(&self.of_single_leader(), "single-leader", "leaderless")?;
         refuse_foreign(&[("--reads", self.reads.is_some())], "single-leader", "leaderless")?;
-        refuse_foreign(&self.multi.given(), "multi-leader", "leaderless")?;
+        refuse_foreign(&self.of_multi_leader(), "multi-leader", "leaderless")?;
         let n = self.n.unwrap_or(nodes);
         let (w, r) = (self.w.unwrap_or(n / 2 + 1), self.r.unwrap_or(n / 2 + 1));
         for (flag, value, most) in [("--n", n, nodes), ("--w", w, n), ("--r", r, n)] {
@@ -533,7 +544,7 @@ mod tests {
             "--mode multi-leader --followers 4 --topology star --ordering none --conflicts lww --reads leader",
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
             "--mode multi-leader --conflicts avoid --home-timeout 700ms",
-            "--mode multi-leader --topology circular --bug loop-not-cut",
+            "--mode multi-leader --topology circular --bug keep-loop",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -560,7 +571,7 @@ mod tests {
             ("--mode multi-leader --tombstones off", "--conflicts merge"),
             ("--mode multi-leader --home-timeout 1s", "--conflicts avoid"),
             ("--mode multi-leader --reads token", "no common log"),
-            ("--mode multi-leader --bug tie-unbroken", "--conflicts lww"),
+            ("--mode multi-leader --bug leave-tie", "--conflicts lww"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");

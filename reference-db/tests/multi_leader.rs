@@ -265,7 +265,7 @@ fn resurrections(flags: &str) -> usize {
 #[test]
 fn without_tombstones_removed_items_come_back() {
     assert!(resurrections("--conflicts merge --tombstones off") > 0);
-    assert!(resurrections("--conflicts merge --bug tombstone-forgotten") > 0);
+    assert!(resurrections("--conflicts merge --bug forget-tombstone") > 0);
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn with_causal_order_no_update_comes_before_its_insert() {
         settle(&mut world);
         assert!((0..5).all(|node| !world.said(node, "before its insert")));
     });
-    let (world, _) = overtaken("--conflicts lww --bug cause-ignored");
+    let (world, _) = overtaken("--conflicts lww --bug ignore-cause");
     assert!(world.said(2, "before its insert"), "the planted mistake has no effect");
 }
 
@@ -490,7 +490,7 @@ fn with_detection_a_datacentre_that_is_away_stops_writes() {
 
 #[test]
 fn an_uncut_loop_brings_old_values_back() {
-    for (bug, comes_back) in [("", false), (" --bug loop-not-cut", true)] {
+    for (bug, comes_back) in [("", false), (" --bug keep-loop", true)] {
         let flags = format!("--topology circular --conflicts arrival-order --ordering none{bug}");
         let mut world = cluster(&flags, 3, 60);
         world.run(300 * MS);
@@ -511,7 +511,7 @@ fn an_uncut_loop_brings_old_values_back() {
 
 #[test]
 fn a_change_that_is_dropped_on_reconnect_never_arrives() {
-    for (flags, arrives) in [("--ordering none", true), ("--ordering none --bug change-dropped", false)] {
+    for (flags, arrives) in [("--ordering none", true), ("--ordering none --bug drop-change", false)] {
         let mut world = cluster(&format!("--datacentres 2 --conflicts lww {flags}"), 2, 61);
         world.run(300 * MS);
         world.cut_off(0);
@@ -527,7 +527,7 @@ fn a_change_that_is_dropped_on_reconnect_never_arrives() {
 
 #[test]
 fn a_dropped_sibling_is_a_lost_write() {
-    for (bug, kept) in [("", 2), (" --bug sibling-dropped", 1)] {
+    for (bug, kept) in [("", 2), (" --bug drop-sibling", 1)] {
         let flags = format!("--conflicts siblings{bug}");
         let mut world = cluster(&flags, 3, 62);
         world.run(300 * MS);
@@ -556,7 +556,7 @@ fn equal_time_stamps_need_a_tie_breaker() {
         !alike(&world)
     };
     assert!(!differ(""));
-    assert!(differ(" --bug tie-unbroken"));
+    assert!(differ(" --bug leave-tie"));
 }
 
 /// Two transactions write the same two rows at once, and each row is decided for itself.

@@ -56,25 +56,22 @@ pub enum Conflicts {
 #[serde(rename_all = "kebab-case")]
 pub enum Bug {
     /// The first datacentre's changes are never recognised when they come round again: with a ring and `arrival-order` old values return for ever.
-    LoopNotCut,
+    KeepLoop,
     /// After a reconnect the first change that was not confirmed is skipped: replicas never converge.
-    ChangeDropped,
+    DropChange,
     /// Of two siblings one is dropped: acknowledged writes are lost.
-    SiblingDropped,
+    DropSibling,
     /// `causal` does not wait: an update comes before its insert and is lost.
-    CauseIgnored,
+    IgnoreCause,
     /// A merge of sets forgets what was removed: removed elements come back.
-    TombstoneForgotten,
+    ForgetTombstone,
     /// Equal time stamps are not told apart: replicas keep different values.
-    TieUnbroken,
+    LeaveTie,
 }
 
 /// The mode's own flags.
 #[derive(Args, Clone, Debug)]
 pub struct MultiLeaderArgs {
-    /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]
-    #[arg(long, value_name = "N")]
-    pub datacentres: Option<usize>,
     /// multi-leader: followers in each datacentre [default: the nodes that are left, in turn]
     #[arg(long, value_name = "N")]
     pub followers: Option<usize>,
@@ -93,9 +90,6 @@ pub struct MultiLeaderArgs {
     /// multi-leader: with --conflicts avoid, how long a home may be silent before it moves [default: 1s]
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub home_timeout: Option<Duration>,
-    /// multi-leader: plants a mistake, to see that it is found
-    #[arg(long, value_enum, value_name = "NAME")]
-    pub bug: Option<Bug>,
 }
 
 /// The multi-leader mode with its policies.
@@ -124,22 +118,26 @@ pub struct MultiLeader {
 
 impl MultiLeaderArgs {
     /// The flags that were given, for modes that have none of them.
-    pub(super) fn given(&self) -> [(&'static str, bool); 8] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 6] {
         [
-            ("--datacentres", self.datacentres.is_some()),
             ("--followers", self.followers.is_some()),
             ("--topology", self.topology.is_some()),
             ("--ordering", self.ordering.is_some()),
             ("--conflicts", self.conflicts.is_some()),
             ("--tombstones", self.tombstones.is_some()),
             ("--home-timeout", self.home_timeout.is_some()),
-            ("--bug", self.bug.is_some()),
         ]
     }
 
-    /// The policy for `nodes` nodes.
-    pub(super) fn policy(&self, nodes: usize, reads: Option<ReadPolicy>) -> Result<MultiLeader, String> {
-        let datacentres = self.datacentres(nodes)?;
+    /// The policy for `nodes` nodes, with the flags that other modes have too.
+    pub(super) fn policy(
+        &self,
+        nodes: usize,
+        datacentres: Option<usize>,
+        reads: Option<ReadPolicy>,
+        bug: Option<Bug>,
+    ) -> Result<MultiLeader, String> {
+        let datacentres = self.datacentres(nodes, datacentres)?;
         let topology = self.topology.unwrap_or(Topology::AllToAll);
         let conflicts = self.conflicts.unwrap_or(Conflicts::Siblings);
         if conflicts == Conflicts::Detect && topology != Topology::AllToAll {
@@ -165,14 +163,14 @@ impl MultiLeaderArgs {
             tombstones: self.tombstones.is_none_or(Switch::is_on),
             home_timeout: self.home_timeout.unwrap_or(Duration::from_secs(1)),
             reads: reads.unwrap_or(ReadPolicy::Any),
-            bug: self.bug,
+            bug,
         };
         policy.bug_applies()?;
         Ok(policy)
     }
 
-    fn datacentres(&self, nodes: usize) -> Result<usize, String> {
-        let datacentres = match (self.datacentres, self.followers) {
+    fn datacentres(&self, nodes: usize, asked: Option<usize>) -> Result<usize, String> {
+        let datacentres = match (asked, self.followers) {
             (Some(datacentres), _) => datacentres,
             (None, Some(followers)) => nodes / followers.saturating_add(1),
             (None, None) => nodes.min(3),
@@ -193,15 +191,15 @@ impl MultiLeaderArgs {
 impl MultiLeader {
     fn bug_applies(&self) -> Result<(), String> {
         let Some(bug) = self.bug else { return Ok(()) };
-        let needs = match bug {
-            Bug::LoopNotCut if self.topology != Topology::Circular => "--topology circular",
-            Bug::SiblingDropped if self.conflicts != Conflicts::Siblings => "--conflicts siblings",
-            Bug::CauseIgnored if self.ordering != Ordering::Causal => "--ordering causal",
-            Bug::TombstoneForgotten if self.conflicts != Conflicts::Merge || !self.tombstones => "--conflicts merge",
-            Bug::TieUnbroken if self.conflicts != Conflicts::Lww => "--conflicts lww",
-            _ => return Ok(()),
+        let (fits, needs) = match bug {
+            Bug::KeepLoop => (self.topology == Topology::Circular, "--topology circular"),
+            Bug::DropChange => (true, ""),
+            Bug::DropSibling => (self.conflicts == Conflicts::Siblings, "--conflicts siblings"),
+            Bug::IgnoreCause => (self.ordering == Ordering::Causal, "--ordering causal"),
+            Bug::ForgetTombstone => (self.conflicts == Conflicts::Merge && self.tombstones, "--conflicts merge"),
+            Bug::LeaveTie => (self.conflicts == Conflicts::Lww, "--conflicts lww"),
         };
-        Err(format!("--bug {} shows only with {needs}", word(bug)))
+        if fits { Ok(()) } else { Err(format!("--bug {} shows only with {needs}", word(bug))) }
     }
 
     /// The short label.

@@ -159,7 +159,7 @@ impl Node {
 
     /// The planted mistake: a change that comes round again is taken for a new one.
     pub fn uncut(&self, change: &Change) -> bool {
-        self.policy.bug == Some(Bug::LoopNotCut) && change.origin() == self.layout.leader(0)
+        self.policy.bug == Some(Bug::KeepLoop) && change.origin() == self.layout.leader(0)
     }
 
     /// Sends on every link what is new, or where it is.
@@ -253,7 +253,7 @@ impl Node {
             out.push(Output::Say("lost the tail of its journal and numbers it anew".to_string()));
             return;
         }
-        let bug = self.policy.bug == Some(Bug::ChangeDropped);
+        let bug = self.policy.bug == Some(Bug::DropChange);
         let Some(link) = self.outgoing.iter_mut().find(|link| link.to == from) else { return };
         if received != link.received {
             link.progress = now;

@@ -238,7 +238,7 @@ impl Node {
     /// Whether a change can be applied, or is known and can be forgotten.
     fn due(&self, change: &Change) -> bool {
         // A follower is sent what its leader applied, in that order.
-        if !self.leads() || self.policy.ordering == Ordering::None || self.policy.bug == Some(Bug::CauseIgnored) {
+        if !self.leads() || self.policy.ordering == Ordering::None || self.policy.bug == Some(Bug::IgnoreCause) {
             return true;
         }
         let next = self.applied.get(&change.dot.0).copied().unwrap_or(0) + 1;

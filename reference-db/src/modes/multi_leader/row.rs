@@ -73,7 +73,7 @@ impl Row {
     pub fn integrated(&self, policy: &MultiLeader, incoming: &Row) -> Row {
         match policy.conflicts {
             Conflicts::ArrivalOrder => incoming.clone(),
-            Conflicts::Lww => self.later(incoming, policy.bug == Some(Bug::TieUnbroken)),
+            Conflicts::Lww => self.later(incoming, policy.bug == Some(Bug::LeaveTie)),
             _ => self.joined(incoming, policy.bug),
         }
     }
@@ -87,7 +87,7 @@ impl Row {
 
     /// What is in either and not replaced in the other.
     fn joined(&self, other: &Row, bug: Option<Bug>) -> Row {
-        let forgets = bug == Some(Bug::TombstoneForgotten);
+        let forgets = bug == Some(Bug::ForgetTombstone);
         let kept = |part: &Part, elsewhere: &Row| {
             forgets && matches!(part.cell, Some(Cell::Set(_)))
                 || elsewhere.parts.contains(part)
@@ -99,7 +99,7 @@ impl Row {
                 parts.push(part.clone());
             }
         }
-        if bug == Some(Bug::SiblingDropped) && parts.len() > 1 {
+        if bug == Some(Bug::DropSibling) && parts.len() > 1 {
             parts.truncate(1);
         }
         let mut context = self.context.clone();
