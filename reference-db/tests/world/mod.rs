@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of the world")]
 
+pub mod several;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
