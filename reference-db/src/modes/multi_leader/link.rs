@@ -24,8 +24,10 @@ use crate::store::{Store, StoreError};
 
 /// How often a silent link says where it is.
 const BEAT: Duration = Duration::from_millis(60);
-/// How long nothing new may be confirmed before the sender goes back.
+/// How long nothing new may be confirmed before the sender goes back: each time in vain twice as long, or a link that is only slow would carry everything
+/// several times.
 const RESEND: Duration = Duration::from_millis(200);
+const RESEND_MOST: Duration = Duration::from_secs(2);
 /// How many changes travel in one message, and how many may be unconfirmed.
 const BATCH: u64 = 400;
 const WINDOW: u64 = 4_000;
@@ -51,6 +53,7 @@ pub struct Outgoing {
     received: u64,
     kept: Option<u64>,
     progress: Duration,
+    patience: Duration,
     said: Option<Duration>,
     copied: Option<Duration>,
 }
@@ -65,6 +68,7 @@ impl Outgoing {
             received: 0,
             kept: None,
             progress: Duration::ZERO,
+            patience: RESEND,
             said: None,
             copied: None,
         }
@@ -183,7 +187,8 @@ impl Node {
             link.sent.filter(|sent| *sent < self.journal.last && sent - link.received.min(*sent) < WINDOW)
         {
             if sent + 1 < self.journal.oldest {
-                return self.send_copy(store, now, link, out);
+                self.send_copy(store, now, link, out)?;
+                break;
             }
             let entries = self.journal.after(store, sent, BATCH)?;
             let Some(upto) = entries.last().map(|(number, _)| *number) else { break };
@@ -256,14 +261,14 @@ impl Node {
         let bug = self.policy.bug == Some(Bug::DropChange);
         let Some(link) = self.outgoing.iter_mut().find(|link| link.to == from) else { return };
         if received != link.received {
-            link.progress = now;
+            (link.progress, link.patience) = (now, RESEND);
         }
         (link.received, link.kept) = (received, Some(kept));
         match link.sent {
             None => link.sent = Some(received),
             Some(sent) if sent < received => link.sent = Some(received),
-            Some(sent) if received < sent && now >= link.progress + RESEND => {
-                link.progress = now;
+            Some(sent) if received < sent && now >= link.progress + link.patience => {
+                (link.progress, link.patience) = (now, (link.patience * 2).min(RESEND_MOST));
                 link.sent = Some(received);
                 if bug && !link.follower {
                     // The planted mistake: the position is counted as if the first of them had arrived.
