@@ -24,7 +24,7 @@ fn main() {
         unique: values == 0,
     };
     let calls = random(model, &shape, u64::from(number(8, 1)));
-    let budget = Budget { time: Duration::from_secs(10), configurations: 100_000_000 };
+    let budget = Budget { time: Duration::from_secs(10), configurations: 100_000_000, ..Budget::default() };
     let before = resident("VmRSS");
     let began = Instant::now();
     let decision = if ordered {

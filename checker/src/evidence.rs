@@ -19,11 +19,13 @@ pub struct Budget {
     pub time: Duration,
     /// How many configurations a search may visit for each key.
     pub configurations: u64,
+    /// How many bytes of configurations a search may hold.
+    pub bytes: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { time: Duration::from_secs(10), configurations: 20_000_000 }
+        Budget { time: Duration::from_secs(10), configurations: 20_000_000, bytes: 256 << 20 }
     }
 }
 

@@ -12,11 +12,15 @@
 mod answer;
 mod calls;
 mod format;
+mod stale;
 
 pub use answer::{Answer, Case, Inspection, Problem, Verdict};
 pub use calls::{calls, model_of};
 pub use format::{Format, events_of_log, recognise};
+pub use stale::Bound;
 
+use crate::checker::Case as Examined;
+use crate::checkers::staleness::measure;
 use crate::evidence::Budget;
 use crate::history::{History, HistoryError};
 use crate::jepsen;
@@ -43,6 +47,8 @@ pub struct Request {
     pub threads: usize,
     /// Sequential consistency instead of linearizability, of single objects.
     pub sequential: bool,
+    /// Staleness: how far behind reads may be; measured only where nothing is said.
+    pub stale: Bound,
 }
 
 /// Every model that `-m` takes, with what it is.
@@ -54,6 +60,7 @@ pub fn models() -> Vec<(&'static str, &'static str)> {
     all.extend(calls::MODELS.iter().map(|entry| (entry.name, entry.about)));
     all.extend(jepsen::MODELS.iter().map(|entry| (entry.name, entry.about)));
     all.push(("sessions", "session guarantees and prefix, of single operations"));
+    all.push(("staleness", "how far behind reads are, in versions (k-atomicity) and in time (Δ-atomicity)"));
     all
 }
 
@@ -119,6 +126,10 @@ fn events(text: &[u8], syntax: Syntax, request: &Request) -> Result<Inspection, 
             inspection.transactions(&txns, name_of(txns.shape), request);
         }
         "sessions" => inspection.sessions(&History::read_any(text)?, request),
+        "staleness" => {
+            let history = History::read_any(text)?;
+            inspection.answers.push(stale::judged(&measure(&Examined::new(&history)), &request.stale));
+        }
         _ => {
             if let Some(entry) = calls::MODELS.iter().find(|entry| entry.name == model) {
                 let log = Log::read(text, syntax)?;
@@ -184,6 +195,11 @@ fn name_of(shape: Shape) -> &'static str {
 }
 
 impl Inspection {
+    /// What a pattern found in the logs of nodes.
+    pub fn of_logs(report: jepsen::Report) -> Inspection {
+        Inspection { answers: vec![Answer::of_workload("log-file-pattern", report)], format: "log" }
+    }
+
     fn transactions(&mut self, txns: &Transactions, name: &'static str, request: &Request) {
         let report = check(txns, &request.transactions);
         self.answers.push(Answer::of_transactions(txns, name, &report, &request.transactions));

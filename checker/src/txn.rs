@@ -20,6 +20,7 @@ pub mod sessions;
 pub mod steps;
 pub mod transactions;
 pub mod versions;
+pub mod witness;
 pub mod words;
 
 pub use builder::{Builder, Raw};

@@ -1,6 +1,8 @@
 //! What the graph of dependencies says of the lattice's models is what brute force says.
 
+use gainsay_checker::history::Outcome;
 use gainsay_checker::txn::brute;
+use gainsay_checker::txn::brute::sketch::{Move, Sketched, transactions};
 use gainsay_checker::txn::check::{Answer, Options, check};
 use gainsay_checker::txn::lattice;
 use gainsay_checker::txn::levels::Level;
@@ -53,4 +55,26 @@ fn drawn_histories_get_the_models_that_brute_force_gives_them() {
             assert!(held[bit] * 20 >= all && broken[bit] * 20 >= all, "{:?}: {held:?} {broken:?}", QUESTIONS[bit]);
         }
     }
+}
+
+#[test]
+fn a_read_that_misses_a_later_append_of_what_it_saw_is_no_read_atomic() {
+    let one = |process: u32, moves: Vec<Move>| {
+        let at = 10 * process;
+        Sketched { process, start: at, end: at + 5, outcome: Outcome::Ok, moves }
+    };
+    // The third saw the second on key 1, and not on key 0, where the first stands between them.
+    let sketch = [
+        one(0, vec![Move::Write(0, 1)]),
+        one(1, vec![Move::Write(0, 2), Move::Write(1, 1)]),
+        one(2, vec![Move::Read(1, Some(vec![1])), Move::Read(0, Some(vec![]))]),
+        one(3, vec![Move::Read(0, Some(vec![1, 2]))]),
+    ];
+    let txns = transactions(Shape::Lists, &sketch);
+    let report = check(&txns, &Options::default());
+    let names: Vec<&str> = report.anomalies.iter().map(|anomaly| anomaly.name.as_str()).collect();
+    for model in ["monotonic-atomic-view", "read-atomic", "causal-cerone"] {
+        assert!(names.iter().any(|name| lattice::prohibits(model, name)), "{model}: {names:?}");
+    }
+    compare(&txns, "a missed append");
 }

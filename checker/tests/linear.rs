@@ -1,11 +1,9 @@
 //! Linearizability against the definition, on small histories: try every order.
 
-mod tiny;
-
+use gainsay_checker::checkers::definitions::tiny::{Tiny, What, history, times};
 use gainsay_checker::{Options, Vacuity, Verdict, judge};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tiny::{Tiny, What, history, times};
 
 /// Whether the rest can be put in an order, given what is done and the register's value.
 fn linear(ops: &[Tiny], done: u32, value: Option<i64>) -> bool {

@@ -70,6 +70,23 @@ impl RunDir {
         self.path.join("nodes").join(name)
     }
 
+    /// The log of each node that has one, with the node's name, in the order of names.
+    pub fn logs(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        let nodes = self.path.join("nodes");
+        let Ok(entries) = fs::read_dir(&nodes) else { return Ok(Vec::new()) };
+        let mut logs = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(|| format!("listing {}", nodes.display()))?;
+            let log = entry.path().join("log");
+            if log.is_file() {
+                let text = fs::read(&log).with_context(|| format!("reading {}", log.display()))?;
+                logs.push((entry.file_name().to_string_lossy().into_owned(), text));
+            }
+        }
+        logs.sort();
+        Ok(logs)
+    }
+
     /// Writes a file through a temporary one, so that it is whole or not there.
     pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
         let path = self.file(name);

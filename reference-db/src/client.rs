@@ -5,6 +5,7 @@
 
 mod pool;
 mod quorum;
+mod replicas;
 mod session;
 
 pub use self::pool::Pool;
@@ -18,8 +19,7 @@ pub fn holds(config: &crate::config::ModeConfig, nodes: &[String], key: &str, no
     match &config.policy {
         crate::config::Policy::SingleLeader(_) | crate::config::Policy::MultiLeader(_) => true,
         crate::config::Policy::Leaderless(policy) => {
-            let replicas = crate::modes::leaderless::replicas(nodes, key, policy.n);
-            replicas.iter().any(|replica| replica == node)
+            crate::modes::leaderless::Placement::new(policy, nodes).is_home(key, node)
         }
     }
 }

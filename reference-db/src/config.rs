@@ -2,6 +2,8 @@
 //!
 //! The same flags start a node, configure the client library and name a run; so a label can be typed back in as flags.
 
+mod bug;
+mod leaderless;
 mod multi_leader;
 
 use std::time::Duration;
@@ -9,7 +11,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use self::multi_leader::{Bug, Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
+pub use self::bug::Bug;
+pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
+pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -94,26 +98,6 @@ pub enum FsyncPolicy {
     Never,
 }
 
-/// How concurrent writes are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Versions {
-    /// By wall-clock time stamps: the last write wins.
-    Lww,
-    /// By version vectors: concurrent writes are kept as siblings.
-    Vectors,
-}
-
-/// Who sends a leaderless request to the replicas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Coordinator {
-    /// The client itself.
-    Client,
-    /// A node.
-    Node,
-}
-
 /// The modes of replication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -160,36 +144,18 @@ pub struct ModeArgs {
     /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]
     #[arg(long, value_enum)]
     pub reads: Option<ReadPolicy>,
-    /// leaderless: replicas of each key [default: all nodes]
-    #[arg(long)]
-    pub n: Option<usize>,
-    /// leaderless: replicas that must have a write [default: a majority of n]
-    #[arg(long)]
-    pub w: Option<usize>,
-    /// leaderless: replicas that must answer a read [default: a majority of n]
-    #[arg(long)]
-    pub r: Option<usize>,
-    /// leaderless: how concurrent writes are told apart [default: vectors]
-    #[arg(long, value_enum)]
-    pub versions: Option<Versions>,
-    /// leaderless: who sends to the replicas [default: node]
-    #[arg(long, value_enum)]
-    pub coordinator: Option<Coordinator>,
-    /// leaderless: whether a read mends the stale replicas that it meets [default: on]
-    #[arg(long, value_enum)]
-    pub read_repair: Option<Switch>,
-    /// leaderless: whether replicas compare themselves in the background [default: on]
-    #[arg(long, value_enum)]
-    pub anti_entropy: Option<Switch>,
-    /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]
+    /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// The others of multi-leader.
-    #[command(flatten)]
-    pub multi: MultiLeaderArgs,
-    /// multi-leader: a deliberate mistake, to see that it is found
+    /// leaderless, multi-leader: a deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
+    /// The rest of leaderless.
+    #[command(flatten)]
+    pub leaderless: LeaderlessArgs,
+    /// The rest of multi-leader.
+    #[command(flatten)]
+    pub multi: MultiLeaderArgs,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -225,26 +191,6 @@ pub struct SingleLeader {
     pub lease: bool,
     /// Where clients read.
     pub reads: ReadPolicy,
-}
-
-/// The leaderless mode with its policies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Leaderless {
-    /// Replicas of each key.
-    pub n: usize,
-    /// Replicas that must have a write.
-    pub w: usize,
-    /// Replicas that must answer a read.
-    pub r: usize,
-    /// How concurrent writes are told apart.
-    pub versions: Versions,
-    /// Who sends to the replicas.
-    pub coordinator: Coordinator,
-    /// Whether a read mends stale replicas.
-    pub read_repair: bool,
-    /// Whether replicas compare themselves in the background.
-    pub anti_entropy: bool,
 }
 
 /// A mode with its policies.
@@ -291,18 +237,6 @@ impl ModeArgs {
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
-    fn of_leaderless(&self) -> [(&'static str, bool); 7] {
-        [
-            ("--n", self.n.is_some()),
-            ("--w", self.w.is_some()),
-            ("--r", self.r.is_some()),
-            ("--versions", self.versions.is_some()),
-            ("--coordinator", self.coordinator.is_some()),
-            ("--read-repair", self.read_repair.is_some()),
-            ("--anti-entropy", self.anti_entropy.is_some()),
-        ]
-    }
-
     fn of_single_leader(&self) -> [(&'static str, bool); 6] {
         [
             ("--ack", self.ack.is_some()),
@@ -314,20 +248,17 @@ impl ModeArgs {
         ]
     }
 
-    fn of_multi_leader(&self) -> Vec<(&'static str, bool)> {
-        let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
-        shared.into_iter().chain(self.multi.given()).collect()
-    }
-
     fn multi_leader(&self, nodes: usize) -> Result<MultiLeader, String> {
-        refuse_foreign(&self.of_leaderless(), "leaderless", "multi-leader")?;
+        refuse_foreign(&self.leaderless.given(), "leaderless", "multi-leader")?;
         refuse_foreign(&self.of_single_leader(), "single-leader", "multi-leader")?;
         self.multi.policy(nodes, self.datacentres, self.reads, self.bug)
     }
 
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
-        refuse_foreign(&self.of_leaderless(), "leaderless", "single-leader")?;
-        refuse_foreign(&self.of_multi_leader(), "multi-leader", "single-leader")?;
+        refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
+        refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
+        let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
+        refuse_foreign(&shared, "leaderless or multi-leader", "single-leader")?;
         let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
         if ack != Ack::Async && nodes < 2 {
             return Err(format!("--ack {}: there is no follower to confirm with one node", word(ack)));
@@ -350,23 +281,8 @@ impl ModeArgs {
     fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
         refuse_foreign(&self.of_single_leader(), "single-leader", "leaderless")?;
         refuse_foreign(&[("--reads", self.reads.is_some())], "single-leader", "leaderless")?;
-        refuse_foreign(&self.of_multi_leader(), "multi-leader", "leaderless")?;
-        let n = self.n.unwrap_or(nodes);
-        let (w, r) = (self.w.unwrap_or(n / 2 + 1), self.r.unwrap_or(n / 2 + 1));
-        for (flag, value, most) in [("--n", n, nodes), ("--w", w, n), ("--r", r, n)] {
-            if value < 1 || value > most {
-                return Err(format!("{flag} {value}: between 1 and {most} is possible"));
-            }
-        }
-        Ok(Leaderless {
-            n,
-            w,
-            r,
-            versions: self.versions.unwrap_or(Versions::Vectors),
-            coordinator: self.coordinator.unwrap_or(Coordinator::Node),
-            read_repair: self.read_repair.is_none_or(Switch::is_on),
-            anti_entropy: self.anti_entropy.is_none_or(Switch::is_on),
-        })
+        refuse_foreign(&self.multi.given(), "multi-leader", "leaderless")?;
+        self.leaderless.policy(nodes, self.datacentres.unwrap_or(1), self.bug)
     }
 }
 
@@ -399,19 +315,7 @@ impl ModeConfig {
                 }
                 label
             }
-            Policy::Leaderless(mode) => {
-                let mut label =
-                    format!("leaderless n={} w={} r={} versions={}", mode.n, mode.w, mode.r, word(mode.versions));
-                if mode.coordinator == Coordinator::Client {
-                    label += " coordinator=client";
-                }
-                for (name, on) in [("read-repair", mode.read_repair), ("anti-entropy", mode.anti_entropy)] {
-                    if !on {
-                        label += &format!(" {name}=off");
-                    }
-                }
-                label
-            }
+            Policy::Leaderless(mode) => mode.label(),
             Policy::MultiLeader(mode) => mode.label(),
         };
         if self.fsync == FsyncPolicy::Never {
@@ -433,16 +337,7 @@ impl ModeConfig {
                 ("--fencing", switch(mode.fencing).to_string()),
                 ("--lease", switch(mode.lease).to_string()),
             ]),
-            Policy::Leaderless(mode) => flags.extend([
-                ("--mode", "leaderless".to_string()),
-                ("--n", mode.n.to_string()),
-                ("--w", mode.w.to_string()),
-                ("--r", mode.r.to_string()),
-                ("--versions", word(mode.versions)),
-                ("--coordinator", word(mode.coordinator)),
-                ("--read-repair", switch(mode.read_repair).to_string()),
-                ("--anti-entropy", switch(mode.anti_entropy).to_string()),
-            ]),
+            Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
         }
         flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
@@ -494,24 +389,6 @@ impl SingleLeader {
         }
         if self.reads == ReadPolicy::Leader && self.lease && keeps {
             promises.push("linearizable");
-        }
-        promises
-    }
-}
-
-impl Leaderless {
-    fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
-        let mut promises = Vec::new();
-        let overlap = self.w + self.r > self.n;
-        if self.versions == Versions::Vectors && self.w > self.n / 2 && fsync == FsyncPolicy::Always {
-            promises.push("lost-writes");
-        }
-        // A read overlaps every achieved write, so a session sees its own acknowledged writes, or what replaced them.
-        if overlap && self.versions == Versions::Vectors {
-            promises.push("read-your-writes");
-        }
-        if self.anti_entropy {
-            promises.push("convergence");
         }
         promises
     }
@@ -572,6 +449,9 @@ mod tests {
             ("--mode multi-leader --home-timeout 1s", "--conflicts avoid"),
             ("--mode multi-leader --reads token", "no common log"),
             ("--mode multi-leader --bug leave-tie", "--conflicts lww"),
+            ("--mode multi-leader --bug forget-hint", "--mode leaderless"),
+            ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
+            ("--datacentres 2", "leaderless or multi-leader"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `POST /v1/txn` | operations, one or several at once |
-//! | `POST /v1/replica` | `{"get": key}` or `{"put": key, "row": row}`: for clients that coordinate a leaderless quorum themselves |
+//! | `POST /v1/replica` | `{"get": key}`, `{"put": key, "row": row, "home": node it stands in for}` or `{"mend": key, "row": row}`: for clients that coordinate a leaderless quorum themselves |
 //! | `GET /v1/health` | the run's identity, and whether clients can be served |
 //! | `GET /v1/status` | role, term, position, who leads, the node's wall clock |
 //! | `GET /v1/dump` | everything that this very replica holds, as of one position |
@@ -207,6 +207,9 @@ pub struct Dump {
     pub rows: Vec<Held>,
     /// Term and index of the last entry in it.
     pub position: (u64, u64),
+    /// How many rows wait here until another node is back.
+    #[serde(default)]
+    pub kept_for_others: u64,
 }
 
 async fn dump(State(context): Shared) -> Response {
@@ -225,21 +228,22 @@ fn read_dump(context: &Context) -> Result<Dump, String> {
         .into_iter()
         .map(|(key, cell)| Held { key, outcome: Some(cell).into(), version: Some(version.clone()) })
         .collect();
+    let placement = match &context.policy {
+        Policy::Leaderless(policy) => Some(leaderless::Placement::new(policy, &context.nodes)),
+        _ => None,
+    };
     for (key, text) in copy.versions {
         if let Policy::MultiLeader(policy) = &context.policy {
             let row: multi_leader::row::Row = serde_json::from_str(&text).map_err(|error| error.to_string())?;
             rows.push(Held { key, outcome: row.outcome(policy), version: row.version(policy) });
             continue;
         }
-        let here = match &context.policy {
-            Policy::Leaderless(policy) => leaderless::replicas(&context.nodes, &key, policy.n).contains(&context.name),
-            Policy::SingleLeader(_) | Policy::MultiLeader(_) => true,
-        };
-        if here {
+        // What a node keeps for others is not its own to show.
+        if placement.as_ref().is_none_or(|placement| placement.is_home(&key, &context.name)) {
             let row = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-            let (outcome, version) = leaderless::shown(row);
+            let (outcome, version) = leaderless::shown(Some(row));
             rows.push(Held { key, outcome, version: Some(version) });
         }
     }
-    Ok(Dump { node: context.name.clone(), rows, position: copy.last })
+    Ok(Dump { node: context.name.clone(), rows, position: copy.last, kept_for_others: copy.hints })
 }

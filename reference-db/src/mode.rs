@@ -125,4 +125,9 @@ pub trait Protocol: Send {
 
     /// What it says of itself.
     fn status(&self) -> Status;
+
+    /// What it has counted since it began, by name.
+    fn metrics(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }

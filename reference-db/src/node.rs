@@ -178,6 +178,7 @@ impl Node {
         let mut published = self.published.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if news {
             published.status = self.protocol.status();
+            published.metrics.extend(self.protocol.metrics());
         }
         *published.metrics.entry("inputs").or_default() += steps;
         *published.metrics.entry("batches").or_default() += 1;

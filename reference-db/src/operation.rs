@@ -171,6 +171,17 @@ pub enum ReplicaRequest {
         key: String,
         /// The row.
         row: Row,
+        /// For whom the receiver stands in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        home: Option<String>,
+    },
+    /// A read found this replica stale: merge this row, unless it says only that something is deleted that was never here.
+    Mend {
+        /// The key.
+        #[serde(rename = "mend")]
+        key: String,
+        /// The row.
+        row: Row,
     },
     /// What do you hold?
     Get {

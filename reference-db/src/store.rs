@@ -1,13 +1,14 @@
 //! A node's data on disk: SQLite, in write-ahead mode, one writer.
 //!
 //! Tables: `kv` holds what each key holds; `log` the entries with their undo images, so that a deposed leader's tail can be taken back; `terms` where
-//! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of modes
-//! where several nodes accept writes; `journal` the changes of multi-leader modes.
+//! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of modes where several nodes accept writes,
+//! `hints` for whom some of them are kept; `journal` the changes of multi-leader modes.
 //!
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.
 
 mod journal;
+mod versioned;
 
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,7 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS terms (term INTEGER PRIMARY KEY, first INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS versions (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS hints (home TEXT, key TEXT, PRIMARY KEY (home, key)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, line TEXT NOT NULL);";
 
 impl Store {
@@ -253,24 +255,6 @@ impl Store {
         }
         Ok(())
     }
-
-    /// The versioned row of a key.
-    pub fn versioned(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let mut query = self.connection.prepare_cached("SELECT row FROM versions WHERE key = ?1")?;
-        Ok(query.query_row([key], |row| row.get(0)).optional()?)
-    }
-
-    /// Sets the versioned row of a key.
-    pub fn set_versioned(&mut self, key: &str, row: &str) -> Result<(), StoreError> {
-        self.begin()?;
-        self.connection.prepare_cached("INSERT OR REPLACE INTO versions VALUES (?1, ?2)")?.execute([key, row])?;
-        Ok(())
-    }
-
-    /// Every versioned row, ascending by key.
-    pub fn all_versioned(&self) -> Result<Vec<(String, String)>, StoreError> {
-        all_versioned(&self.connection)
-    }
 }
 
 fn all_versioned(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
@@ -290,6 +274,8 @@ pub struct Snapshot {
     pub rows: Vec<(String, Cell)>,
     /// The versioned rows.
     pub versions: Vec<(String, String)>,
+    /// How many hints there are.
+    pub hints: u64,
 }
 
 /// Reads a snapshot on a connection of its own, beside the writer: the position is read inside the same transaction as the rows.
@@ -322,5 +308,6 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
         let (key, cell) = row?;
         rows.push((key, serde_json::from_str(&cell)?));
     }
-    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)? })
+    let hints: i64 = connection.query_row("SELECT count(*) FROM hints", [], |row| row.get(0))?;
+    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)?, hints: hints as u64 })
 }

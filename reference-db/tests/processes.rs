@@ -203,6 +203,54 @@ async fn a_client_that_coordinates_reads_its_quorum_writes_with_a_node_down() {
     assert!(one.execute(read()).await.expect_err("no quorum").refusal.definite);
 }
 
+/// What a node shows of a key that it is a home of.
+async fn shows(pool: &Pool, node: usize, key: &str) -> Option<Outcome> {
+    let dump = pool.dump(&format!("n{}", node + 1)).await.ok()?;
+    dump.rows.into_iter().find(|row| row.key == key).map(|row| row.outcome)
+}
+
+/// The homes of `k` are killed, stand-ins take a write, and hand it over when the homes are back; whoever coordinates.
+async fn stand_ins_hand_over(coordinator: &str) {
+    let flags = format!(
+        "--mode leaderless --n 2 --w 2 --r 1 --sloppy on --anti-entropy off --read-repair off --coordinator {coordinator}"
+    );
+    let mut cluster = Cluster::start(&flags, 4);
+    let pool = cluster.pool();
+    until(&pool, "all four", |all| (all.len() == 4).then_some(())).await;
+    let names: Vec<String> = pool.nodes().map(str::to_string).collect();
+    let config = config(&flags, 4);
+    let homes: Vec<usize> = (0..4).filter(|node| refdb::client::holds(&config, &names, "k", &names[*node])).collect();
+    homes.iter().for_each(|home| cluster.kill(*home));
+    let write = vec![Operation::Write { key: "k".to_string(), value: Value::Int(1) }];
+    // A coordinating node may not suspect the homes yet; its stand-ins come a little later then.
+    cluster.session("s").execute(write).await.expect("two stand-ins confirm");
+    homes.iter().for_each(|home| cluster.spawn(*home));
+    let since = Instant::now();
+    for home in homes {
+        while shows(&pool, home, "k").await != Some(Outcome::Value(Value::Int(1))) {
+            assert!(since.elapsed() < LIMIT, "n{} never got its hint", home + 1);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let kept = async |node: &String| pool.dump(node).await.map_or(1, |dump| dump.kept_for_others);
+    for node in &names {
+        while kept(node).await > 0 {
+            assert!(since.elapsed() < LIMIT, "{node} keeps its hint");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_s_stand_ins_hand_over_to_their_homes() {
+    stand_ins_hand_over("node").await;
+}
+
+#[tokio::test]
+async fn a_client_s_stand_ins_hand_over_to_their_homes() {
+    stand_ins_hand_over("client").await;
+}
+
 #[tokio::test]
 async fn sessions_write_in_their_datacentres_and_every_node_has_it_in_the_end() {
     let mut cluster = Cluster::start("--mode multi-leader --datacentres 2", 4);

@@ -1,6 +1,8 @@
 //! The table of checkers: one file per kind.
 
 pub(crate) mod convergence;
+#[doc(hidden)]
+pub mod definitions;
 mod explainable;
 mod linearizable;
 mod lost_writes;

@@ -37,6 +37,8 @@ pub struct Staleness {
     pub curve: Vec<Since>,
     /// The smallest k such that every register without known order is k-atomic; absent where there is none.
     pub k: Option<Bounds>,
+    /// The index of the read that missed the most versions, and of the one that was the longest behind.
+    pub worst: Option<(u64, u64)>,
 }
 
 /// Where the values of a sample lie: none of them is more than the named share of reads exceed.
@@ -162,6 +164,8 @@ struct Sample {
     nanoseconds: Vec<u64>,
     /// Reads and stale reads, by the number of bits of the time.
     curve: Vec<(u64, u64)>,
+    /// The most versions and the most time that a read missed, with its index.
+    most: [(u64, u64); 2],
 }
 
 impl Sample {
@@ -188,8 +192,13 @@ impl Sample {
             let Some(from) = row.newer(facts, part) else { continue };
             let (missed, since) = visible.from(from);
             self.ordered += u64::from(row.ordered);
+            let behind = if missed == 0 { 0 } else { invoked - since };
             self.versions.push(missed);
-            self.nanoseconds.push(if missed == 0 { 0 } else { invoked - since });
+            self.nanoseconds.push(behind);
+            let index = facts.history.ops[part.op as usize].index;
+            for (most, figure) in self.most.iter_mut().zip([missed, behind]) {
+                *most = (figure, index).max(*most);
+            }
             if let Some((at, time)) = newest {
                 let bits = (u64::BITS - (invoked - time).leading_zeros()) as usize;
                 self.curve.resize(self.curve.len().max(bits + 1), (0, 0));
@@ -213,6 +222,7 @@ impl Sample {
             versions: spread(&mut self.versions),
             nanoseconds: spread(&mut self.nanoseconds),
             k,
+            worst: (stale > 0).then_some((self.most[0].1, self.most[1].1)),
         }
     }
 }

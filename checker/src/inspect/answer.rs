@@ -11,7 +11,7 @@ use crate::judge::{Options as JudgeOptions, Vacuity, judge};
 use crate::log::Log;
 use crate::objects::{Decision, Verdict as Decided};
 use crate::txn::Transactions;
-use crate::txn::check::{Answer as Checked, Options as TxnOptions, Report};
+use crate::txn::check::{Anomaly, Answer as Checked, Case as Shown, Options as TxnOptions, Report};
 use crate::txn::dependencies::Dependencies;
 use crate::txn::versions::Versions;
 use crate::txn::words::tell;
@@ -123,8 +123,25 @@ fn bound(why: crate::objects::Why) -> &'static str {
     }
 }
 
+/// Every anomaly with its cases told and drawn.
+fn problems(txns: &Transactions, report: &Report, options: &TxnOptions) -> Vec<Problem> {
+    let versions = Versions::new(txns, options.assume);
+    let dependencies = Dependencies::new(txns, &versions);
+    let case = |case: &Shown| {
+        let told = tell(&dependencies, case);
+        Case { operations: told.txns, because: told.because, svg: crate::txn::picture::draw(&dependencies, case) }
+    };
+    let problem = |anomaly: &Anomaly| Problem {
+        name: anomaly.name.clone(),
+        count: anomaly.count,
+        counts: anomaly.counts,
+        cases: anomaly.cases.iter().map(case).collect(),
+    };
+    report.anomalies.iter().map(problem).collect()
+}
+
 impl Answer {
-    fn new(model: &str, verdict: Verdict, sentence: String) -> Answer {
+    pub(super) fn new(model: &str, verdict: Verdict, sentence: String) -> Answer {
         Answer {
             model: model.to_string(),
             verdict,
@@ -141,7 +158,7 @@ impl Answer {
         }
     }
 
-    fn on(mut self, opportunities: u64, unit: &str, seen: u64) -> Answer {
+    pub(super) fn on(mut self, opportunities: u64, unit: &str, seen: u64) -> Answer {
         self.upper_bound = upper_bound(seen.min(opportunities), opportunities);
         self.opportunities = opportunities;
         self.unit = unit.to_string();
@@ -164,20 +181,8 @@ impl Answer {
             Checked::Unknown(why) => format!("{asked} is not known to hold: {why}"),
         };
         let mut answer = Answer::new(name, verdict, sentence);
-        let versions = Versions::new(txns, options.assume);
-        let dependencies = Dependencies::new(txns, &versions);
-        for anomaly in &report.anomalies {
-            let cases = anomaly.cases.iter().map(|case| {
-                let told = tell(&dependencies, case);
-                let svg = crate::txn::picture::draw(&dependencies, case);
-                Case { operations: told.txns, because: told.because, svg }
-            });
-            answer.problems.push(Problem {
-                name: anomaly.name.clone(),
-                count: anomaly.count,
-                counts: anomaly.counts,
-                cases: cases.collect(),
-            });
+        if !report.anomalies.is_empty() {
+            answer.problems = problems(txns, report, options);
         }
         answer.not.clone_from(&report.not);
         answer.also_not.clone_from(&report.also_not);

@@ -3,13 +3,17 @@
 //! Shares nothing with the deciders but the types of the input: the objects' rules are written here a second time, all keys
 //! are one object, and no argument of any paper is used.
 
+mod remembered;
+
+pub use remembered::remembered;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::calls::{Call, Calls, Function, NEVER, NIL, Outcome, Step, pair, unpair};
 use super::model::ModelName;
 
 /// An object of any kind, as simple as can be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Object {
     registers: BTreeMap<u32, u32>,
     set: BTreeSet<u32>,
@@ -404,169 +408,6 @@ impl Maker<'_> {
                 }
             }
             _ => {}
-        }
-    }
-}
-
-/// Every history of up to `calls` calls, one for each class of those that differ only in names of values: each call by each
-/// process that is free, with every input and output over `values` values and `keys` keys, ok or unknown. Says how many there were.
-pub fn every(model: ModelName, shape: &Shape, mut visit: impl FnMut(&Calls)) -> u64 {
-    let mut lists = Lists::default();
-    let menu = menu(model, shape, &mut lists);
-    let mut seen = 0;
-    let mut work = vec![Partial::default()];
-    while let Some(partial) = work.pop() {
-        let open = partial.open.iter().filter(|open| open.is_some()).count();
-        if !partial.calls.is_empty() && open == 0 {
-            let calls = Calls::new(partial.calls.clone(), lists.steps.clone(), lists.elements.clone());
-            visit(&calls.expect("ranks rise"));
-            seen += 1;
-        }
-        for process in 0..shape.processes.min(3) as usize {
-            if let Some(call) = partial.open[process] {
-                for end in [partial.rank, NEVER] {
-                    // An unknown outcome closes at once: when it is closed makes no difference.
-                    if end == NEVER && (shape.unknown == 0 || partial.calls[call].start + 1 != partial.rank) {
-                        continue;
-                    }
-                    let mut next = partial.clone();
-                    let call = &mut next.calls[call];
-                    call.end = end;
-                    call.outcome = if end == NEVER { Outcome::Info } else { Outcome::Ok };
-                    next.rank += 1;
-                    next.open[process] = None;
-                    work.push(next);
-                }
-                continue;
-            }
-            if partial.calls.len() == shape.calls {
-                continue;
-            }
-            for template in &menu {
-                // Values appear in order, and so do processes.
-                let (lowest, highest) = (partial.values + 1, template.values);
-                if highest > lowest || process as u32 > partial.processes {
-                    continue;
-                }
-                let mut next = partial.clone();
-                let source = next.calls.len() as u32;
-                let call = Call { process: process as u32, start: partial.rank, source, ..template.call };
-                next.calls.push(call);
-                next.open[process] = Some(source as usize);
-                next.rank += 1;
-                next.values = next.values.max(highest);
-                next.processes = next.processes.max(process as u32 + 1);
-                work.push(next);
-            }
-        }
-    }
-    seen
-}
-
-#[derive(Clone, Default)]
-struct Partial {
-    calls: Vec<Call>,
-    open: [Option<usize>; 3],
-    rank: u32,
-    values: u32,
-    processes: u32,
-}
-
-#[derive(Default)]
-struct Lists {
-    steps: Vec<Step>,
-    elements: Vec<u32>,
-}
-
-struct Template {
-    call: Call,
-    /// The highest value in it.
-    values: u32,
-}
-
-/// Every call there is, but for times.
-fn menu(model: ModelName, shape: &Shape, lists: &mut Lists) -> Vec<Template> {
-    use Function as F;
-    let values: Vec<i64> = (1..=i64::from(shape.values)).collect();
-    let or_nil = || values.iter().copied().chain([NIL]);
-    let mut menu: Vec<(F, i64, i64, i64)> = Vec::new();
-    let each = |f: F, outputs: &[i64], menu: &mut Vec<(F, i64, i64, i64)>| {
-        for &value in &values {
-            menu.extend(outputs.iter().map(|&output| (f, value, output, value)));
-        }
-    };
-    let given = |f: F, menu: &mut Vec<(F, i64, i64, i64)>| {
-        menu.extend(or_nil().map(|value| (f, NIL, value, if value == NIL { 0 } else { value })));
-    };
-    match model {
-        ModelName::Register | ModelName::Map | ModelName::CasRegister => {
-            each(F::Write, &[NIL], &mut menu);
-            given(F::Read, &mut menu);
-            if model == ModelName::CasRegister {
-                for from in or_nil() {
-                    for &to in &values {
-                        let highest = if from == NIL { to } else { to.max(from) };
-                        menu.extend([0, 1].map(|met| (F::Cas, pair(from as u32, to as u32), met, highest)));
-                    }
-                }
-            }
-        }
-        ModelName::MultiRegister => {
-            for first in or_nil() {
-                for second in or_nil() {
-                    for write in [false, true] {
-                        if write && (first == NIL || second == NIL) {
-                            continue;
-                        }
-                        let at = lists.steps.len() as u32;
-                        let step = |register, value: i64| Step { register, value: value as u32, write };
-                        lists.steps.extend([step(0, first), step(1, second)]);
-                        let highest = [first, second].into_iter().filter(|&value| value != NIL).max().unwrap_or(0);
-                        menu.push((F::Txn, pair(at, 2), NIL, highest));
-                        menu.push((F::Txn, pair(at, 1), NIL, if first == NIL { 0 } else { first }));
-                    }
-                }
-            }
-        }
-        ModelName::Set => {
-            each(F::Add, &[NIL, 0, 1], &mut menu);
-            each(F::Remove, &[NIL, 0, 1], &mut menu);
-            each(F::Contains, &[0, 1], &mut menu);
-            reads(&[&[], &[1], &[2], &[1, 2]], shape.values, lists, &mut menu);
-        }
-        ModelName::Counter => {
-            menu.extend(values.iter().map(|&value| (F::Add, value, NIL, 0)));
-            menu.extend((0..=2 * i64::from(shape.values)).map(|sum| (F::Read, NIL, sum, 0)));
-        }
-        ModelName::Queue => {
-            each(F::Enqueue, &[NIL], &mut menu);
-            given(F::Dequeue, &mut menu);
-        }
-        ModelName::Stack => {
-            each(F::Push, &[NIL], &mut menu);
-            given(F::Pop, &mut menu);
-        }
-        ModelName::Mutex => menu.extend([(F::Acquire, NIL, NIL, 0), (F::Release, NIL, NIL, 0)]),
-        ModelName::Ids => menu.extend(values.iter().map(|&value| (F::Generate, NIL, value, value))),
-        ModelName::Log => {
-            each(F::Append, &[NIL], &mut menu);
-            reads(&[&[], &[1], &[2], &[1, 2], &[2, 1], &[1, 1]], shape.values, lists, &mut menu);
-        }
-    }
-    let template = |key: u32, &(f, input, output, highest): &(F, i64, i64, i64)| {
-        let call = Call { input, output, process: 0, start: 0, end: NEVER, key, source: 0, f, outcome: Outcome::Info };
-        Template { call, values: highest as u32 }
-    };
-    (0..shape.keys.max(1)).flat_map(|key| menu.iter().map(move |item| template(key, item))).collect()
-}
-
-fn reads(of: &[&[u32]], values: u32, lists: &mut Lists, menu: &mut Vec<(Function, i64, i64, i64)>) {
-    for list in of {
-        let highest = list.iter().copied().max().unwrap_or(0);
-        if highest <= values {
-            let first = lists.elements.len() as u32;
-            lists.elements.extend_from_slice(list);
-            menu.push((Function::ReadAll, NIL, pair(first, list.len() as u32), i64::from(highest)));
         }
     }
 }

@@ -60,9 +60,6 @@ pub enum Found {
     },
 }
 
-/// How many bytes of configurations one search holds at most.
-pub const BYTES: usize = 256 << 20;
-
 /// What one search may still use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -79,7 +76,7 @@ impl Limits {
     pub fn new(budget: &Budget) -> Limits {
         let now = Instant::now();
         let until = now.checked_add(budget.time).unwrap_or(now + std::time::Duration::from_secs(1 << 30));
-        Limits { until, configurations: budget.configurations, bytes: BYTES }
+        Limits { until, configurations: budget.configurations, bytes: budget.bytes }
     }
 }
 
@@ -99,16 +96,16 @@ const FIRST: u64 = 100_000;
 
 /// Decides `calls`, sorted by start, and says how many configurations were visited.
 ///
-/// First breadth first, but not for long; then depth first, a few configurations abreast; then with more allowed than can be,
-/// which may refute; then both again, as far as the limits reach.
+/// First breadth first, but not for long; then with more allowed than can be, which may refute; then depth first, a few configurations
+/// abreast; then both again, as far as the limits reach.
 pub fn decide<M: Model>(model: &M, calls: &[Call], limits: Limits) -> (Found, u64) {
     let open = most_open(calls);
     let certain = calls.iter().all(Call::ok);
     let mut visited = 0;
     let shares = [
         (Manner::Full, FIRST),
-        (Manner::Narrow(2), limits.configurations / 20),
         (Manner::Endless, limits.configurations / 8),
+        (Manner::Narrow(2), limits.configurations / 20),
         (Manner::Narrow(2), limits.configurations / 2),
         (Manner::Full, u64::MAX),
     ];

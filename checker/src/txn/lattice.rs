@@ -15,6 +15,11 @@
 //! no client can see (`forward-consistent-view`, `monotonic-snapshot-read`), a history is accepted if *some* such times exist: then the first is consistent view and the second
 //! monotonic view.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
+
 /// A model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Model {
@@ -320,75 +325,119 @@ pub const MODELS: &[Model] = &[
     ),
 ];
 
-/// The model of that name or alias.
-pub fn named(name: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.name == name || model.aliases.contains(&name))
+/// Families of anomalies: who prohibits the first prohibits the others. Milder-sounding names of the same family are no members: who
+/// prohibits one anti-dependency in a cycle has nothing said of two.
+const FAMILIES: &[(&str, &[&str])] = &[
+    ("G1", &["G1a", "G1b", "G1c"]),
+    // A cycle with anti-dependencies is one whatever stands between them.
+    ("G2", &["G-single", "G-nonadjacent"]),
+    ("G2-process", &["G-single-process", "G-nonadjacent-process"]),
+    ("G2-realtime", &["G-single-realtime", "G-nonadjacent-realtime"]),
+    ("G-SIb", &["G-single"]),
+    ("G-SI", &["G-single", "G-nonadjacent"]),
+    ("G-MSR", &["G-monotonic"]),
+];
+
+/// What follows from the table, worked out once: every verdict asks hundreds of times. Sets of models are bits by their places.
+struct Closure {
+    places: FxHashMap<&'static str, usize>,
+    /// For each model: itself and all that it implies.
+    implied: Vec<Vec<&'static str>>,
+    /// The same, as sets.
+    below: Vec<u64>,
+    /// For each anomaly, the models that fall with it.
+    out: FxHashMap<String, u64>,
 }
 
-/// The model and all that it implies, directly or not.
-pub fn implied(name: &str) -> Vec<&'static str> {
-    let mut all: Vec<&'static str> = Vec::new();
-    let mut open: Vec<&'static Model> = named(name).into_iter().collect();
-    while let Some(model) = open.pop() {
-        if !all.contains(&model.name) {
-            all.push(model.name);
-            open.extend(model.implies.iter().filter_map(|name| named(name)));
+static CLOSURE: LazyLock<Closure> = LazyLock::new(|| {
+    assert!(MODELS.len() <= 64, "sets of models have 64 places");
+    let named = |name: &str| {
+        let model = MODELS.iter().position(|model| model.name == name || model.aliases.contains(&name));
+        model.expect("the table implies what is in it")
+    };
+    let names = MODELS.iter().enumerate().flat_map(|(at, model)| {
+        [model.name].into_iter().chain(model.aliases.iter().copied()).map(move |name| (name, at))
+    });
+    let closed = |model: &'static Model| {
+        let (mut all, mut open) = (Vec::new(), vec![model]);
+        while let Some(model) = open.pop() {
+            if !all.contains(&model.name) {
+                all.push(model.name);
+                open.extend(model.implies.iter().map(|name| &MODELS[named(name)]));
+            }
+        }
+        all
+    };
+    let implied: Vec<Vec<&'static str>> = MODELS.iter().map(closed).collect();
+    let below: Vec<u64> = implied.iter().map(|all| all.iter().fold(0, |set, name| set | 1 << named(name))).collect();
+    let mut out: FxHashMap<String, u64> = FxHashMap::default();
+    for (at, model) in MODELS.iter().enumerate() {
+        let above = (0..MODELS.len()).filter(|&other| below[other] >> at & 1 == 1).fold(0, |set, it| set | 1 << it);
+        for name in model.prohibits {
+            let family = FAMILIES.iter().filter(|(first, _)| *first == plain(name)).flat_map(|(_, others)| *others);
+            for anomaly in family.copied().chain([&*plain(name)]) {
+                *out.entry(anomaly.to_string()).or_default() |= above;
+            }
         }
     }
-    all
+    Closure { places: names.collect(), implied, below, out }
+});
+
+impl Closure {
+    /// The models that an anomaly rules out.
+    fn out(&self, anomaly: &str) -> u64 {
+        let known = self.out.get(anomaly).or_else(|| self.out.get(&*plain(anomaly)));
+        known.copied().unwrap_or_default()
+    }
+
+    fn out_by(&self, anomalies: &[&str]) -> u64 {
+        anomalies.iter().fold(0, |set, anomaly| set | self.out(anomaly))
+    }
 }
 
-/// Whether a model prohibits an anomaly, by itself or through what it implies.
-pub fn prohibits(model: &str, anomaly: &str) -> bool {
-    implied(model).into_iter().filter_map(named).any(|model| model.prohibits.iter().any(|name| covers(name, anomaly)))
-}
-
-/// Whether prohibiting `name` prohibits `anomaly`. An anomaly about items is a case of the one about anything; milder-sounding names of the same
-/// family are included: who prohibits one anti-dependency in a cycle has nothing said of two.
-fn covers(name: &str, anomaly: &str) -> bool {
-    let (name, anomaly) = (plain(name), plain(anomaly));
-    name == anomaly
-        || match name.as_str() {
-            "G1" => matches!(anomaly.as_str(), "G1a" | "G1b" | "G1c"),
-            // A cycle with anti-dependencies is one whatever stands between them.
-            "G2" => matches!(anomaly.as_str(), "G-single" | "G-nonadjacent"),
-            "G2-process" => matches!(anomaly.as_str(), "G-single-process" | "G-nonadjacent-process"),
-            "G2-realtime" => matches!(anomaly.as_str(), "G-single-realtime" | "G-nonadjacent-realtime"),
-            "G-SIb" => anomaly == "G-single",
-            "G-SI" => matches!(anomaly.as_str(), "G-single" | "G-nonadjacent"),
-            "G-MSR" => anomaly == "G-monotonic",
-            _ => false,
-        }
+/// The names of a set of models, in the order of the table.
+fn names(set: u64) -> impl Iterator<Item = (usize, &'static str)> {
+    MODELS.iter().enumerate().filter(move |(at, _)| set >> at & 1 == 1).map(|(at, model)| (at, model.name))
 }
 
 /// Everything is about items here: `-item` says nothing.
-fn plain(name: &str) -> String {
-    name.replace("-item", "")
+fn plain(name: &str) -> Cow<'_, str> {
+    if name.contains("-item") { Cow::Owned(name.replace("-item", "")) } else { Cow::Borrowed(name) }
+}
+
+/// The model of that name or alias.
+pub fn named(name: &str) -> Option<&'static Model> {
+    CLOSURE.places.get(name).map(|&at| &MODELS[at])
+}
+
+/// The model and all that it implies, directly or not; none if there is no such model.
+pub fn implied(name: &str) -> &'static [&'static str] {
+    CLOSURE.places.get(name).map_or(&[], |&at| &CLOSURE.implied[at])
+}
+
+/// Whether a model prohibits an anomaly, by itself or through what it implies. An anomaly about items is a case of the one about anything.
+pub fn prohibits(model: &str, anomaly: &str) -> bool {
+    CLOSURE.places.get(model).is_some_and(|&at| CLOSURE.out(anomaly) >> at & 1 == 1)
 }
 
 /// The weakest models that `anomalies` rule out, and the stronger ones that fall with them, both in the order of the table.
 pub fn ruled_out(anomalies: &[&str]) -> (Vec<&'static str>, Vec<&'static str>) {
-    let out: Vec<&'static str> = MODELS
-        .iter()
-        .filter(|model| anomalies.iter().any(|anomaly| prohibits(model.name, anomaly)))
-        .map(|model| model.name)
-        .collect();
-    out.iter().copied().partition(|name| {
-        let below = implied(name);
-        out.iter().all(|other| other == name || !below.contains(other))
-    })
+    let out = CLOSURE.out_by(anomalies);
+    let weakest = |&(at, _): &(usize, &str)| CLOSURE.below[at] & out == 1 << at;
+    let (weakest, stronger): (Vec<_>, Vec<_>) = names(out).partition(weakest);
+    let only = |models: Vec<(usize, &'static str)>| models.into_iter().map(|(_, name)| name).collect();
+    (only(weakest), only(stronger))
 }
 
 /// The strongest models that are not ruled out by `anomalies`.
 pub fn left(anomalies: &[&str]) -> Vec<&'static str> {
-    let holds: Vec<&'static Model> =
-        MODELS.iter().filter(|model| !anomalies.iter().any(|anomaly| prohibits(model.name, anomaly))).collect();
-    let weaker = |name: &str| {
-        holds.iter().any(|other| {
-            other.name != name && implied(other.name).contains(&name) && !implied(name).contains(&other.name)
-        })
+    let out = CLOSURE.out_by(anomalies);
+    let below = &CLOSURE.below;
+    let weaker = |at: usize| {
+        let stronger = |other: usize| below[other] >> at & 1 == 1 && below[at] >> other & 1 == 0;
+        names(!out).any(|(other, _)| stronger(other))
     };
-    holds.iter().map(|model| model.name).filter(|name| !weaker(name)).collect()
+    names(!out).filter(|&(at, _)| !weaker(at)).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]
@@ -409,7 +458,7 @@ mod tests {
     #[test]
     fn the_implications_have_no_circle() {
         for model in MODELS {
-            for below in implied(model.name) {
+            for &below in implied(model.name) {
                 assert!(below == model.name || !implied(below).contains(&model.name), "{} and {below}", model.name);
             }
         }

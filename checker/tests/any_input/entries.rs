@@ -45,7 +45,7 @@ pub const STRUCTURED: &[Entry] = &[("levels", of_levels), ("objects", of_objects
 const BOTH: [Syntax; 2] = [Syntax::Edn, Syntax::Json];
 
 /// So little that even what no bound but this one holds back is soon over.
-const BUDGET: Budget = Budget { time: Duration::from_millis(20), configurations: 500 };
+const BUDGET: Budget = Budget { time: Duration::from_millis(20), configurations: 500, bytes: 256 << 20 };
 
 fn of_events(bytes: &[u8]) {
     for syntax in BOTH {

@@ -72,6 +72,18 @@ pub struct CheckArgs {
     /// How many configurations a search may visit for each key
     #[arg(long, value_name = "N", default_value_t = 20_000_000)]
     pub max_configurations: u64,
+    /// How many MiB of configurations a search may hold
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub memory_budget: usize,
+    /// `-m staleness`: a read may return one of the newest N versions (N-atomicity); 1 is the newest [default: only measured]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_versions: Option<u64>,
+    /// `-m staleness`: a read may return what was the newest this long ago (Δ-atomicity) [default: only measured]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub max_age: Option<Duration>,
+    /// A run directory: no line of a node's log may match this regular expression
+    #[arg(long, value_name = "REGEX")]
+    pub log_pattern: Option<String>,
     /// Accepted for elle-cli's sake: searches for cycles need no timeout here
     #[arg(short = 's', long, value_name = "MS", hide = true)]
     pub cycle_search_timeout: Option<u64>,
@@ -138,6 +150,8 @@ fn request(args: &CheckArgs) -> anyhow::Result<Request> {
     let anomalies = args.anomalies.as_deref().unwrap_or_default().split(',');
     let anomalies = anomalies.map(|it| it.trim().trim_start_matches(':').to_string()).filter(|it| !it.is_empty());
     let defaults = TxnOptions::default();
+    let bytes = args.memory_budget.saturating_mul(1 << 20);
+    let budget = Budget { time: args.time_budget, configurations: args.max_configurations, bytes };
     Ok(Request {
         model: args.model.clone(),
         format,
@@ -149,7 +163,7 @@ fn request(args: &CheckArgs) -> anyhow::Result<Request> {
                 sequential_keys: args.sequential_keys,
                 linearizable_keys: args.linearizable_keys,
             },
-            budget: Budget { time: args.time_budget, configurations: args.max_configurations },
+            budget,
             // Elle says nothing of a value that nobody wrote to a register.
             lenient: args.model.as_deref() == Some("rw-register"),
             ..defaults
@@ -161,7 +175,8 @@ fn request(args: &CheckArgs) -> anyhow::Result<Request> {
             total_amount: args.total_amount,
             ..jepsen::Options::default()
         },
-        budget: Budget { time: args.time_budget, configurations: args.max_configurations },
+        budget,
+        stale: inspect::Bound { versions: args.max_versions, age: args.max_age },
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         sequential: args.sequential,
     })
@@ -171,6 +186,9 @@ fn file(args: &CheckArgs, request: &Request, path: &Path) -> anyhow::Result<Exit
     let stdin = path == Path::new("-");
     if !stdin && !path.exists() {
         return Err(usage(format!("{}: no such run directory or history", path.display())));
+    }
+    if let Some(pattern) = &args.log_pattern {
+        return logs(args, path, pattern);
     }
     if path.is_dir() && args.model.is_none() {
         let known: Vec<&str> = gainsay_checker::checkers::CHECKERS.iter().map(|checker| checker.name).collect();
@@ -192,20 +210,39 @@ fn file(args: &CheckArgs, request: &Request, path: &Path) -> anyhow::Result<Exit
         }
         other => usage(format!("{}: {other}", path.display())),
     })?;
+    shown(args, path, &inspection)
+}
+
+fn shown(args: &CheckArgs, path: &Path, inspection: &Inspection) -> anyhow::Result<Exit> {
     if let Some(directory) = &args.directory {
-        super::explanations::write(directory, &inspection, args.max_plot_bytes)?;
+        super::explanations::write(directory, inspection, args.max_plot_bytes)?;
     }
     if args.json || (talk::verbose() && args.model.is_some()) {
-        talk::result(&as_json(&inspection, path)?);
+        talk::result(&as_json(inspection, path)?);
     } else {
         talk::result(&format!("{}\t{}", path.display(), word(inspection.verdict())));
-        super::explanations::print(&inspection);
+        super::explanations::print(inspection);
     }
     Ok(match inspection.verdict() {
         Verdict::Holds => Exit::Held,
         Verdict::Violated => Exit::Broken,
         Verdict::Unknown => Exit::Unknown,
     })
+}
+
+/// Looks for a pattern in the logs of a run's nodes.
+fn logs(args: &CheckArgs, path: &Path, pattern: &str) -> anyhow::Result<Exit> {
+    let dir = RunDir::open(path).map_err(|error| usage(format!("{error:#}")))?;
+    let logs = dir.logs()?;
+    if logs.is_empty() {
+        return Err(usage(format!("{}: the run has no log of a node", path.display())));
+    }
+    let named: Vec<(&str, &[u8])> = logs.iter().map(|(node, text)| (node.as_str(), text.as_slice())).collect();
+    let report = jepsen::log_file_pattern(pattern, &named).map_err(|error| {
+        let why = error.to_string();
+        usage(format!("--log-pattern {pattern:?} is no regular expression: {}", why.lines().last().unwrap_or_default()))
+    })?;
+    shown(args, path, &Inspection::of_logs(report))
 }
 
 fn judged(args: &CheckArgs, path: &Path, judgement: &gainsay_checker::Judgement) -> anyhow::Result<Exit> {

@@ -1,12 +1,12 @@
 //! `gainsay selftest checker`: do the checkers say what brute force says?
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Args;
 use gainsay_checker::judge::thousands;
-use gainsay_checker::selftest::{Compared, Family, families};
+use gainsay_checker::selftest::exhaustive::{Bounds, Kind, Part, kinds};
+use gainsay_checker::selftest::{Family, Line, Tally, families};
 
 use super::options::one;
 use crate::exit::Exit;
@@ -27,6 +27,9 @@ pub struct SelftestArgs {
     /// Only the kinds whose name holds this
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+    /// Every history of up to so many operations instead of drawn ones
+    #[arg(long, value_name = "OPERATIONS", num_args = 0..=1, default_missing_value = "4")]
+    pub exhaustive: Option<u32>,
 }
 
 /// Fewer of a kind than this share say little.
@@ -36,68 +39,97 @@ const LEAST: f64 = 0.05;
 pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
     one("selftest", &args.what, &["checker"])?;
     talk::result(&format!(
-        "{:<58} {:<30} {:>11} {:>11} {:>10} {:>7}",
+        "{:<65} {:<30} {:>11} {:>11} {:>10} {:>7}",
         "what is decided", "compared with", "valid", "invalid", "undecided", "differ"
     ));
     let mut exit = Exit::Held;
-    let wanted = |family: &Family| args.only.as_ref().is_none_or(|only| family.name.contains(only.as_str()));
-    for family in families().iter().filter(|family| wanted(family)) {
-        exit = exit.worst(run(family, args));
+    if let Some(operations) = args.exhaustive {
+        let bounds = Bounds { operations, processes: 3 };
+        kinds().iter().for_each(|kind| exit = exit.worst(run_all(kind, bounds, args)));
+        return Ok(exit);
+    }
+    for family in families() {
+        exit = exit.worst(run(&family, args));
     }
     Ok(exit)
 }
 
-fn run(family: &Family, args: &SelftestArgs) -> Exit {
-    let started = Instant::now();
-    let next = AtomicU64::new(0);
-    let differ: Mutex<Vec<(u64, String)>> = Mutex::new(Vec::new());
-    let counts = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            if at >= args.histories {
-                return;
-            }
-            let seed = args.seed.wrapping_add(at);
-            let which = match family.compare(seed) {
-                Compared::Valid => 0,
-                Compared::Invalid => 1,
-                Compared::Undecided => 2,
-                Compared::Differ(how) => {
-                    differ.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((seed, how));
-                    continue;
-                }
-            };
-            counts[which].fetch_add(1, Ordering::Relaxed);
-        }
+impl SelftestArgs {
+    fn wants(&self, line: &Line) -> bool {
+        self.only.as_ref().is_none_or(|only| line.name.contains(only.as_str()))
+    }
+}
+
+fn threads() -> u64 {
+    std::thread::available_parallelism().map_or(1, |it| it.get() as u64)
+}
+
+/// The parts' tallies of each line, put together.
+fn together(lines: usize, part: impl Fn(Part) -> Vec<Tally> + Sync) -> Vec<Tally> {
+    let whole = Mutex::new(vec![Tally::default(); lines]);
+    let work = |rest: u64| {
+        let tallies = part(Part { rest, of: threads() });
+        let mut whole = whole.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        whole.iter_mut().zip(tallies).for_each(|(whole, part)| whole.join(part));
     };
     std::thread::scope(|scope| {
-        for _ in 1..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-        work();
+        (1..threads()).for_each(|rest| drop(scope.spawn(move || work(rest))));
+        work(0);
     });
-    let [valid, invalid, undecided] = counts.map(AtomicU64::into_inner);
-    let differ = differ.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let line = format!(
-        "{:<58} {:<30} {:>11} {:>11} {:>10} {:>7}  {:.1} s",
-        family.name,
-        family.with,
-        thousands(valid),
-        thousands(invalid),
-        thousands(undecided),
-        differ.len(),
-        started.elapsed().as_secs_f64()
-    );
-    talk::result(&if differ.is_empty() { line } else { talk::paint("31", &line) });
-    for (seed, how) in differ.iter().take(3) {
-        let how: String = how.chars().take(600).collect();
-        talk::result(&format!("  seed {seed}: {how}"));
+    whole.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn run(family: &Family, args: &SelftestArgs) -> Exit {
+    if !family.lines.iter().any(|line| args.wants(line)) {
+        return Exit::Held;
     }
-    let share = |part: u64| part as f64 / args.histories.max(1) as f64;
-    if !differ.is_empty() {
+    let started = Instant::now();
+    let tallies = together(family.lines.len(), |part| {
+        let mut tallies = vec![Tally::default(); family.lines.len()];
+        for at in (part.rest..args.histories).step_by(part.of as usize) {
+            let seed = args.seed.wrapping_add(at);
+            tallies.iter_mut().zip(family.compare(seed)).for_each(|(tally, came)| tally.add(seed, came));
+        }
+        tallies
+    });
+    tell_all(&family.lines, tallies, started, args)
+}
+
+fn run_all(kind: &Kind, bounds: Bounds, args: &SelftestArgs) -> Exit {
+    if !kind.lines.iter().any(|line| args.wants(line)) {
+        return Exit::Held;
+    }
+    let started = Instant::now();
+    let tallies = together(kind.lines.len(), |part| kind.compare(bounds, part));
+    tell_all(&kind.lines, tallies, started, args)
+}
+
+/// The lines of a family are judged together: the time of all stands with the first that is shown.
+fn tell_all(lines: &[Line], tallies: Vec<Tally>, started: Instant, args: &SelftestArgs) -> Exit {
+    let mut took = Some(started.elapsed().as_secs_f64());
+    let wanted = lines.iter().zip(tallies).filter(|(line, _)| args.wants(line));
+    wanted.fold(Exit::Held, |exit, (line, tally)| exit.worst(tell(line, &tally, took.take())))
+}
+
+fn tell(line: &Line, tally: &Tally, took: Option<f64>) -> Exit {
+    let took = took.map(|took| format!("  {took:.1} s")).unwrap_or_default();
+    let [valid, invalid, undecided] = [tally.valid, tally.invalid, tally.undecided].map(thousands);
+    let text = format!(
+        "{:<65} {:<30} {valid:>11} {invalid:>11} {undecided:>10} {:>7}{took}",
+        line.name,
+        line.with,
+        thousands(tally.differ),
+    );
+    talk::result(&if tally.differ == 0 { text } else { talk::paint("31", &text) });
+    for (number, how) in &tally.first {
+        let how: String = how.chars().take(600).collect();
+        talk::result(&format!("  {number}: {how}"));
+    }
+    let all = tally.valid + tally.invalid + tally.undecided + tally.differ;
+    let share = |part: u64| part as f64 / all.max(1) as f64;
+    if tally.differ > 0 {
         Exit::Broken
-    } else if args.histories >= 1000 && share(valid).min(share(invalid)) < LEAST {
+    } else if all >= 1000 && share(tally.valid).min(share(tally.invalid)) < LEAST {
         talk::result("  fewer than 5 % of one kind: this says little");
         Exit::Unknown
     } else {

@@ -331,7 +331,7 @@ async fn same_changes(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     }
 }
 
-/// Every key alike on all replicas that hold it.
+/// Every key alike on all replicas that hold it, and nothing on its way to them. A replica may have collected a tombstone that others still hold.
 async fn same_rows(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     let mut known: std::collections::HashMap<String, (Outcome, String)> = std::collections::HashMap::new();
     let mut dumps = Vec::new();
@@ -340,7 +340,10 @@ async fn same_rows(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     }
     let mut counts: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
     for dump in dumps {
-        for row in dump.rows {
+        if dump.kept_for_others > 0 {
+            return Err(format!("{} keeps {} rows for others", dump.node, dump.kept_for_others));
+        }
+        for row in dump.rows.into_iter().filter(|row| row.outcome != Outcome::Nil) {
             *counts.entry(row.key.clone()).or_default() += 1;
             let (first, node) =
                 known.entry(row.key.clone()).or_insert_with(|| (row.outcome.clone(), dump.node.clone()));

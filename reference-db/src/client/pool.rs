@@ -1,12 +1,15 @@
 //! Where the nodes are, and one request to one of them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Dump, Health, NodeStatus};
+use crate::modes::leaderless::{Staleness, row::Row};
 use crate::operation::{Code, Refusal, ReplicaReply, ReplicaRequest, Reply, Request};
 
 /// How long a connection may take; below the request's own limit, or a hung connect would look like an unknown outcome.
@@ -14,11 +17,17 @@ const CONNECT: Duration = Duration::from_millis(300);
 /// How long a dump may take.
 const DUMP: Duration = Duration::from_secs(20);
 
+/// How long a node that did not answer is passed over where another can stand in.
+const SUSPICION: Duration = Duration::from_millis(500);
+
 /// Connections to the nodes of a cluster.
 pub struct Pool {
     http: reqwest::Client,
     nodes: Vec<(String, SocketAddr)>,
     timeout: Duration,
+    staleness: Mutex<Staleness>,
+    /// Nodes that were silent or refused when a client coordinated, and until when they are suspected.
+    suspects: Mutex<HashMap<String, Instant>>,
 }
 
 #[derive(Deserialize)]
@@ -42,12 +51,34 @@ impl Pool {
             .build();
         let http =
             http.map_err(|error| Refusal::definite(Code::BadRequest, format!("making an HTTP client: {error}")))?;
-        Ok(Pool { http, nodes, timeout })
+        Ok(Pool { http, nodes, timeout, staleness: Mutex::default(), suspects: Mutex::default() })
     }
 
     /// The nodes' names.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.nodes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether `node` did not answer a coordinating client lately.
+    pub(super) fn suspects(&self, node: &str) -> bool {
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.get(node).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Suspects `node` for a while; then the next request tries it again.
+    pub(super) fn suspect(&self, node: &str) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.insert(node.to_string(), Instant::now() + SUSPICION);
+    }
+
+    /// How stale the reads were that clients of this pool coordinated themselves.
+    pub fn staleness(&self) -> Staleness {
+        *self.staleness.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a read that was answered with `shown` when the replicas held `all`.
+    pub(super) fn note_staleness<'a>(&self, shown: Option<&Row>, all: impl Iterator<Item = &'a Row>) {
+        self.staleness.lock().unwrap_or_else(PoisonError::into_inner).note(shown, all);
     }
 
     fn address(&self, node: &str) -> Result<SocketAddr, Refusal> {

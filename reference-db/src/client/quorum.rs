@@ -7,16 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::pool::Pool;
+use super::replicas::{Round, placement, tell};
 use super::session::Failed;
-use crate::config::{Leaderless, ModeConfig, Policy, Versions};
+use crate::config::{Bug, Leaderless, ModeConfig, Policy, Versions};
 use crate::modes::leaderless::row::Row;
-use crate::modes::leaderless::{QUORUM_LIMIT, REPAIR_WAIT, hash, merged, replicas, seen, wall_clock};
-use crate::operation::{
-    Code, Context, Operation, Outcome, Refusal, ReplicaReply, ReplicaRequest, Reply, Request, Version,
-};
+use crate::modes::leaderless::{REPAIR_WAIT, hash, merged, shown, wall_clock};
+use crate::operation::{Code, Context, Operation, Outcome, Refusal, ReplicaRequest, Reply, Request, Version};
 use crate::value::Value;
 
 /// The coordinator within a session.
@@ -29,14 +26,12 @@ pub struct Quorum {
     stamped: i64,
 }
 
-/// Answers as they come, each with its replica.
-type Answers = JoinSet<(String, Result<ReplicaReply, Refusal>)>;
-
 impl Quorum {
+    /// For one session.
     pub fn new(config: &ModeConfig, session: &str) -> Quorum {
         let policy = match &config.policy {
             Policy::Leaderless(policy) => Some(policy.clone()),
-            Policy::SingleLeader(_) | Policy::MultiLeader(_) => None,
+            _ => None,
         };
         Quorum { policy, actor: actor(session), counter: 0, written: HashMap::new(), stamped: 0 }
     }
@@ -47,33 +42,32 @@ impl Quorum {
         self.written.clear();
     }
 
-    /// Does a request as a coordinating node would.
-    pub async fn execute(&mut self, pool: &Arc<Pool>, request: &Request) -> Result<Reply, Failed> {
+    /// Does a request as a coordinating node of `datacentre` would.
+    pub async fn execute(&mut self, pool: &Arc<Pool>, datacentre: usize, request: &Request) -> Result<Reply, Failed> {
         let policy =
             self.policy.clone().ok_or_else(|| unsupported("clients coordinate only in the leaderless mode"))?;
+        let at = At { pool, policy: &policy, datacentre };
         match request.ops.as_slice() {
-            [Operation::Write { key, value }] => self.write(pool, &policy, key, Some(value.clone()), request).await,
-            [Operation::Delete { key }] => self.write(pool, &policy, key, None, request).await,
-            ops if !ops.is_empty() && ops.iter().all(|op| !op.writes()) => self.read(pool, &policy, ops).await,
+            [Operation::Write { key, value }] => self.write(at, key, Some(value.clone()), request).await,
+            [Operation::Delete { key }] => self.write(at, key, None, request).await,
+            ops if !ops.is_empty() && ops.iter().all(|op| !op.writes()) => read(at, ops).await,
             _ => Err(unsupported("the leaderless mode reads, writes and deletes registers, one write at a time")),
         }
     }
 
-    async fn write(
-        &mut self,
-        pool: &Arc<Pool>,
-        policy: &Leaderless,
-        key: &str,
-        value: Option<Value>,
-        request: &Request,
-    ) -> Result<Reply, Failed> {
+    async fn write(&mut self, at: At<'_>, key: &str, value: Option<Value>, request: &Request) -> Result<Reply, Failed> {
+        let At { pool, policy, datacentre } = at;
         let known = request.context.get(key).cloned().unwrap_or_default();
         let (row, version, contexts) = self.stamp(policy.versions, key, value, known);
-        let put = ReplicaRequest::Put { key: key.to_string(), row };
-        let mut answers = send(pool, replicas_of(pool, policy, key), &put);
+        let put = ReplicaRequest::Put { key: key.to_string(), row, home: None };
+        let mut round = Round::begin(pool, policy, datacentre, key, put.clone());
+        let homes = placement(pool, policy);
+        for other in (0..homes.datacentres()).filter(|other| *other != datacentre) {
+            tell(pool, homes.homes_in(key, other), &put);
+        }
+        let done = |node: String| Reply { node, results: vec![Outcome::Done], version: Some(version), contexts };
         let (mut confirmed, mut possible, mut last) = (0, false, String::new());
-        let deadline = tokio::time::Instant::now() + QUORUM_LIMIT;
-        while let Ok(Some(Ok((replica, answer)))) = tokio::time::timeout_at(deadline, answers.join_next()).await {
+        while let Some((replica, answer)) = round.next().await {
             match answer {
                 Ok(_) => confirmed += 1,
                 Err(refusal) => possible |= !refusal.definite,
@@ -81,12 +75,15 @@ impl Quorum {
             last = replica;
             if confirmed >= policy.w {
                 // What is still under way to the other replicas goes on.
-                answers.detach_all();
-                return Ok(Reply { node: last, results: vec![Outcome::Done], version: Some(version), contexts });
+                round.finish_alone();
+                return Ok(done(last));
             }
         }
-        possible |= confirmed > 0 || !answers.is_empty();
-        answers.detach_all();
+        possible |= confirmed > 0 || round.is_open();
+        round.finish_alone();
+        if confirmed > 0 && policy.bug == Some(Bug::CountPartialWrite) {
+            return Ok(done(last));
+        }
         let text = format!("{confirmed} of {} replicas confirmed in time; the write is not taken back", policy.w);
         let refusal = if possible {
             Refusal::unknown(Code::QuorumNotReached, text)
@@ -124,72 +121,79 @@ impl Quorum {
         context.insert(dot.0.clone(), dot.1);
         (row, Version::Vector { seen: replaced, dots: vec![dot] }, vec![context])
     }
-
-    async fn read(&mut self, pool: &Arc<Pool>, policy: &Leaderless, ops: &[Operation]) -> Result<Reply, Failed> {
-        let mut reply = Reply { node: String::new(), results: Vec::new(), version: None, contexts: Vec::new() };
-        for op in ops {
-            let (node, outcome, version) = read_one(pool, policy, op.key()).await?;
-            if let Version::Vector { seen, .. } = &version {
-                reply.contexts.push(seen.clone());
-            }
-            reply.node = node;
-            reply.results.push(outcome);
-            reply.version = (ops.len() == 1).then_some(version);
-        }
-        Ok(reply)
-    }
 }
 
-async fn read_one(pool: &Arc<Pool>, policy: &Leaderless, key: &str) -> Result<(String, Outcome, Version), Failed> {
-    let mut answers = send(pool, replicas_of(pool, policy, key), &ReplicaRequest::Get { key: key.to_string() });
+/// Where a request goes.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    pool: &'a Arc<Pool>,
+    policy: &'a Leaderless,
+    datacentre: usize,
+}
+
+async fn read(at: At<'_>, ops: &[Operation]) -> Result<Reply, Failed> {
+    let mut reply = Reply { node: String::new(), results: Vec::new(), version: None, contexts: Vec::new() };
+    for op in ops {
+        let (node, outcome, version) = read_one(at, op.key()).await?;
+        if let Version::Vector { seen, .. } = &version {
+            reply.contexts.push(seen.clone());
+        }
+        reply.node = node;
+        reply.results.push(outcome);
+        reply.version = (ops.len() == 1).then_some(version);
+    }
+    Ok(reply)
+}
+
+async fn read_one(at: At<'_>, key: &str) -> Result<(String, Outcome, Version), Failed> {
+    let get = ReplicaRequest::Get { key: key.to_string() };
+    let mut round = Round::begin(at.pool, at.policy, at.datacentre, key, get);
     let (mut rows, mut last) = (Vec::new(), String::new());
-    let deadline = tokio::time::Instant::now() + QUORUM_LIMIT;
-    while let Ok(Some(Ok((replica, answer)))) = tokio::time::timeout_at(deadline, answers.join_next()).await {
+    while let Some((replica, answer)) = round.next().await {
         last = replica.clone();
         if let Ok(reply) = answer {
             rows.push((replica, reply.row));
         }
-        if rows.len() >= policy.r {
-            let (outcome, version) = seen(&rows);
-            if policy.read_repair {
-                tokio::spawn(repair(pool.clone(), key.to_string(), rows, answers));
-            }
+        if rows.len() >= at.policy.r {
+            let answer = merged(&rows);
+            let (outcome, version) = shown(answer.clone());
+            tokio::spawn(repair(at.pool.clone(), at.policy.clone(), key.to_string(), answer, rows, round));
             return Ok((last, outcome, version));
         }
     }
-    let text = format!("{} of {} replicas answered in time", rows.len(), policy.r);
+    let text = format!("{} of {} replicas answered in time", rows.len(), at.policy.r);
     Err(Failed { refusal: Refusal::definite(Code::QuorumNotReached, text), node: last })
 }
 
-/// Waits a while for the late replicas, then sends what was merged to those that lack it.
-async fn repair(pool: Arc<Pool>, key: String, mut rows: Vec<(String, Option<Row>)>, mut answers: Answers) {
-    let deadline = tokio::time::Instant::now() + REPAIR_WAIT;
-    while let Ok(Some(Ok((replica, answer)))) = tokio::time::timeout_at(deadline, answers.join_next()).await {
+/// Waits a while for the late replicas, notes what the answer lacked, and sends what was merged to the homes that lack it.
+async fn repair(
+    pool: Arc<Pool>,
+    policy: Leaderless,
+    key: String,
+    answer: Option<Row>,
+    mut rows: Vec<(String, Option<Row>)>,
+    mut round: Round,
+) {
+    round.deadline = tokio::time::Instant::now() + REPAIR_WAIT;
+    while let Some((replica, answer)) = round.next().await {
         if let Ok(reply) = answer {
             rows.push((replica, reply.row));
         }
     }
-    let Some(merged) = merged(&rows) else { return };
-    let stale = rows.into_iter().filter(|(_, row)| row.as_ref() != Some(&merged)).map(|(replica, _)| replica);
-    let put = ReplicaRequest::Put { key, row: merged.clone() };
-    send(&pool, stale.collect(), &put).join_all().await;
-}
-
-fn send(pool: &Arc<Pool>, replicas: Vec<String>, request: &ReplicaRequest) -> Answers {
-    let mut answers = JoinSet::new();
-    for replica in replicas {
-        let (pool, request) = (pool.clone(), request.clone());
-        answers.spawn(async move {
-            let answer = pool.replica(&replica, &request).await;
-            (replica, answer)
-        });
+    pool.note_staleness(answer.as_ref(), rows.iter().filter_map(|(_, row)| row.as_ref()));
+    if !policy.read_repair {
+        return;
     }
-    answers
-}
-
-fn replicas_of(pool: &Pool, policy: &Leaderless, key: &str) -> Vec<String> {
-    let nodes: Vec<String> = pool.nodes().map(str::to_string).collect();
-    replicas(&nodes, key, policy.n)
+    if policy.bug == Some(Bug::DropTombstone) {
+        rows.retain(|(_, row)| row.as_ref().is_none_or(|row| !row.is_tombstone()));
+    }
+    let Some(merged) = merged(&rows) else { return };
+    let homes = placement(&pool, &policy);
+    // Who holds nothing needs no tombstone.
+    let lacks = |row: &Option<Row>| row.as_ref() != Some(&merged) && (row.is_some() || !merged.is_tombstone());
+    let stale = rows.iter().filter(|(replica, row)| lacks(row) && homes.is_home(&key, replica));
+    let stale: Vec<String> = stale.map(|(replica, _)| replica.clone()).collect();
+    tell(&pool, stale, &ReplicaRequest::Mend { key, row: merged });
 }
 
 /// A name that no other process, and no other start of this one, uses for its sessions.

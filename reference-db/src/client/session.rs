@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pool::Pool;
 use super::quorum::Quorum;
+use super::replicas::placement;
 use crate::config::{Conflicts, Coordinator, ModeConfig, MultiLeader, Policy, ReadPolicy};
 use crate::modes::leaderless::hash;
 use crate::modes::multi_leader::layout::Layout;
@@ -31,6 +32,9 @@ pub struct Session {
     contexts: HashMap<String, Context>,
     order: VecDeque<String>,
     quorum: Quorum,
+    /// The nodes of this session's datacentre, and its number; of leaderless modes.
+    nearby: Vec<String>,
+    datacentre: usize,
 }
 
 /// A refusal with the node that spoke last.
@@ -46,6 +50,7 @@ impl Session {
     /// A session called `name`; `seed` decides its random choices.
     pub fn new(pool: Arc<Pool>, config: &ModeConfig, name: &str, seed: u64) -> Session {
         let rng = ChaCha8Rng::seed_from_u64(hash(&[name]) ^ seed);
+        let (datacentre, nearby) = nearby(&pool, &config.policy, name);
         Session {
             pool,
             policy: config.policy.clone(),
@@ -56,6 +61,8 @@ impl Session {
             contexts: HashMap::new(),
             order: VecDeque::new(),
             quorum: Quorum::new(config, name),
+            nearby,
+            datacentre,
         }
     }
 
@@ -66,6 +73,7 @@ impl Session {
         self.contexts.clear();
         self.order.clear();
         self.quorum.rename(name);
+        (self.datacentre, self.nearby) = nearby(&self.pool, &self.policy, name);
     }
 
     /// Does `ops` as one request.
@@ -88,8 +96,8 @@ impl Session {
                 let by_client = mode.coordinator == Coordinator::Client;
                 let request = self.request(ops, false);
                 let outcome = match by_client {
-                    true => self.quorum.execute(&self.pool, &request).await,
-                    false => self.at_any(request).await,
+                    true => self.quorum.execute(&self.pool, self.datacentre, &request).await,
+                    false => self.at_datacentre(request).await,
                 };
                 if let Ok(reply) = &outcome {
                     self.learn(&keys, reply);
@@ -176,6 +184,13 @@ impl Session {
     /// At a random node; at another if it can't be reached.
     async fn at_any(&mut self, request: Request) -> Result<Reply, Failed> {
         let node = self.random_node();
+        self.at(node, request).await
+    }
+
+    /// At a random node of this session's datacentre; at any if that can't be reached.
+    async fn at_datacentre(&mut self, request: Request) -> Result<Reply, Failed> {
+        let node = self.nearby.get(self.rng.random_range(0..self.nearby.len().max(1))).cloned();
+        let node = node.unwrap_or_else(|| self.random_node());
         self.at(node, request).await
     }
 
@@ -275,4 +290,12 @@ impl Session {
             }
         }
     }
+}
+
+/// The datacentre that a session's name hashes to, and its nodes.
+fn nearby(pool: &Pool, policy: &Policy, name: &str) -> (usize, Vec<String>) {
+    let Policy::Leaderless(policy) = policy else { return (0, Vec::new()) };
+    let placement = placement(pool, policy);
+    let datacentre = (hash(&[name]) % placement.datacentres() as u64) as usize;
+    (datacentre, placement.nodes_of(datacentre).to_vec())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{FsyncPolicy, ReadPolicy, Switch, parse_duration, switch, word};
+use super::{Bug, FsyncPolicy, ReadPolicy, Switch, parse_duration, switch, word};
 
 /// Along which links the leaders send each other changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -49,24 +49,6 @@ pub enum Conflicts {
     Detect,
     /// Each record has a home datacentre, which alone writes it.
     Avoid,
-}
-
-/// A deliberate mistake, to see that it is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bug {
-    /// The first datacentre's changes are never recognised when they come round again: with a ring and `arrival-order` old values return for ever.
-    KeepLoop,
-    /// After a reconnect the first change that was not confirmed is skipped: replicas never converge.
-    DropChange,
-    /// Of two siblings one is dropped: acknowledged writes are lost.
-    DropSibling,
-    /// `causal` does not wait: an update comes before its insert and is lost.
-    IgnoreCause,
-    /// A merge of sets forgets what was removed: removed elements come back.
-    ForgetTombstone,
-    /// Equal time stamps are not told apart: replicas keep different values.
-    LeaveTie,
 }
 
 /// The mode's own flags.
@@ -198,8 +180,11 @@ impl MultiLeader {
             Bug::IgnoreCause => (self.ordering == Ordering::Causal, "--ordering causal"),
             Bug::ForgetTombstone => (self.conflicts == Conflicts::Merge && self.tombstones, "--conflicts merge"),
             Bug::LeaveTie => (self.conflicts == Conflicts::Lww, "--conflicts lww"),
+            Bug::ForgetHint | Bug::DropTombstone | Bug::CountPartialWrite | Bug::ReuseActor => {
+                (false, "--mode leaderless")
+            }
         };
-        if fits { Ok(()) } else { Err(format!("--bug {} shows only with {needs}", word(bug))) }
+        if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }
 
     /// The short label.

@@ -30,7 +30,7 @@ pub const MODES: &[Entry] = &[
     },
     Entry {
         name: "leaderless",
-        about: "every replica accepts writes; quorums of reads and writes overlap (n, w, r, versions)",
+        about: "every replica accepts writes; quorums of reads and writes overlap (n, w, r, versions, sloppy, datacentres)",
     },
 ];
 

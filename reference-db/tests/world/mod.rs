@@ -61,7 +61,7 @@ pub struct World {
     pub now: Duration,
     pub machines: Vec<Machine>,
     pub rng: ChaCha8Rng,
-    config: ModeConfig,
+    pub config: ModeConfig,
     keep_log: u64,
     flying: Vec<Flying>,
     order: u64,
@@ -172,6 +172,28 @@ impl World {
 
     pub fn status(&self, node: usize) -> Option<Status> {
         self.machines[node].running.as_ref().map(|(protocol, _)| protocol.status())
+    }
+
+    /// A counter of a running node; 0 where it has none of this name.
+    pub fn metric(&self, node: usize, name: &str) -> u64 {
+        let Some((protocol, _)) = &self.machines[node].running else { return 0 };
+        protocol.metrics().iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value)
+    }
+
+    /// A copy of a node's directory as it is now; the node must be down.
+    pub fn save(&self, node: usize) -> tempfile::TempDir {
+        assert!(!self.up(node), "a copy of a running node's files is no consistent one");
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        for file in std::fs::read_dir(self.machines[node].dir.path()).expect("its directory").flatten() {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).expect("a copy");
+        }
+        copy
+    }
+
+    /// The node goes down and finds an old copy of its directory.
+    pub fn restore(&mut self, node: usize, copy: tempfile::TempDir) {
+        self.kill(node);
+        self.machines[node].dir = copy;
     }
 
     /// Who leads the highest term.

@@ -1,47 +1,92 @@
-//! Sending a client's request to the replicas and counting their answers.
+//! A client's request under way: whom it was sent to, who has answered, and what happens when time passes.
+//!
+//! With sloppy quorums a home that is silent has its part taken by the next node of the key's preference list: at once where the home was silent before,
+//! or after [`STAND_IN_AFTER`] without an answer. Every node that has the write on disk counts towards `w`, whoever it stands in for.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::row::{Dot, Row, covers};
+use super::read::Read;
+use super::write::Write;
 use super::{Message, Node};
-use crate::config::Versions;
+use crate::config::Bug;
 use crate::mode::{Output, Ticket};
-use crate::operation::{Code, Context, Operation, Outcome, Refusal, Reply, Request, Version};
+use crate::operation::{Code, Operation, Refusal, Request};
 use crate::store::{Store, StoreError};
-use crate::value::Value;
 
 /// How long replicas have to answer.
 pub const QUORUM_LIMIT: Duration = Duration::from_millis(700);
 /// How long after its answer a read waits for the late replicas, to mend them.
 pub const REPAIR_WAIT: Duration = Duration::from_millis(300);
+/// How long a home may be silent until a request asks somebody else too.
+pub const STAND_IN_AFTER: Duration = Duration::from_millis(200);
 
-/// A request under way: its keys in turn, one quorum each.
+/// A request under way to the replicas of one key.
 pub struct Task {
     /// Whom to answer; `None` once that is done.
-    ticket: Option<Ticket>,
-    needed: usize,
-    deadline: Duration,
-    kind: Kind,
+    pub ticket: Option<Ticket>,
+    /// What it is about.
+    pub key: String,
+    /// Whom it was sent to.
+    pub asked: Vec<Asked>,
+    /// Who may stand in, in this order.
+    pub spares: VecDeque<String>,
+    /// When it ends, whoever is silent then.
+    pub deadline: Duration,
+    /// When those who are silent get stand-ins.
+    pub stand_in_due: Duration,
+    /// What is asked.
+    pub kind: Kind,
 }
 
-enum Kind {
-    Write { confirmed: usize, reply: Reply },
-    Read { key: String, answers: Vec<(String, Option<Row>)>, expected: usize, rest: Vec<String>, done: Partial },
+/// One replica's part.
+pub struct Asked {
+    /// Who was asked.
+    pub node: String,
+    /// The home for which it stands in, or itself.
+    pub home: String,
+    /// Whether it has answered.
+    pub answered: bool,
 }
 
-/// The answers of a request of several reads so far.
-#[derive(Default)]
-struct Partial {
-    results: Vec<Outcome>,
-    versions: Vec<Version>,
+/// What a task asks of replicas.
+pub enum Kind {
+    /// To keep a row.
+    Write(Write),
+    /// To show theirs.
+    Read(Read),
+}
+
+impl Asked {
+    /// The home for which it stands in, if it is another.
+    pub fn stands_in_for(&self) -> Option<String> {
+        (self.node != self.home).then(|| self.home.clone())
+    }
+}
+
+impl Task {
+    /// Notes that `from` has answered; false if it was not asked, or had answered already.
+    pub fn answered(&mut self, from: &str) -> bool {
+        match self.asked.iter_mut().find(|asked| asked.node == from && !asked.answered) {
+            Some(asked) => {
+                asked.answered = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How many have answered.
+    pub fn answers(&self) -> usize {
+        self.asked.iter().filter(|asked| asked.answered).count()
+    }
 }
 
 impl Node {
     /// A client asks this node to coordinate.
-    pub fn request(
+    pub(super) fn request(
         &mut self,
         store: &mut Store,
-        now: Duration,
         ticket: Ticket,
         request: Request,
         out: &mut Vec<Output>,
@@ -52,13 +97,12 @@ impl Node {
         match request.ops.as_slice() {
             [] => refuse(out, Code::BadRequest, "a request needs at least one operation"),
             [Operation::Write { key, value }] => {
-                self.write_quorum(store, now, ticket, (key, Some(value.clone())), &request, out)?;
+                self.write(store, ticket, (key, Some(value.clone())), &request, out)?;
             }
-            [Operation::Delete { key }] => self.write_quorum(store, now, ticket, (key, None), &request, out)?,
+            [Operation::Delete { key }] => self.write(store, ticket, (key, None), &request, out)?,
             ops if ops.iter().all(|op| matches!(op, Operation::Read { .. })) => {
-                let mut keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
-                keys.reverse();
-                self.read_next(store, now, ticket, keys, Partial::default(), out)?;
+                let keys = ops.iter().rev().map(|op| op.key().to_string()).collect();
+                self.read(ticket, keys);
             }
             _ => refuse(
                 out,
@@ -69,248 +113,105 @@ impl Node {
         Ok(())
     }
 
-    fn write_quorum(
-        &mut self,
-        store: &mut Store,
-        now: Duration,
-        ticket: Ticket,
-        (key, value): (&str, Option<Value>),
-        request: &Request,
-        out: &mut Vec<Output>,
-    ) -> Result<(), StoreError> {
-        let replicas = self.replicas(key);
-        let (row, version) = self.stamp(store, key, value, request.context.get(key))?;
-        let contexts = learned(&row, &version).into_iter().collect();
-        let reply =
-            Reply { node: self.me.name.clone(), results: vec![Outcome::Done], version: Some(version), contexts };
-        let task = self.next_task;
-        self.next_task += 1;
-        let kind = Kind::Write { confirmed: 0, reply };
-        self.tasks
-            .insert(task, Task { ticket: Some(ticket), needed: self.policy.w, deadline: now + QUORUM_LIMIT, kind });
-        for replica in &replicas {
-            if *replica != self.me.name {
-                out.push(self.send(replica, Message::Put { task, key: key.to_string(), row: row.clone() }));
-            }
-        }
-        // A coordinator that is no replica keeps the row all the same: its next dot covers this one, so it must travel with it.
-        self.merge(store, key, &row)?;
-        if replicas.contains(&self.me.name) {
-            self.stored(task, out);
-        }
-        Ok(())
-    }
-
-    /// The row that a write makes, on top of what this node holds, and the version to report: for vectors, what was replaced and the new dot.
-    fn stamp(
-        &mut self,
-        store: &Store,
-        key: &str,
-        value: Option<Value>,
-        seen: Option<&Context>,
-    ) -> Result<(Row, Version), StoreError> {
-        match self.policy.versions {
-            Versions::Lww => {
-                // The wall clock, wherever it goes; only the same instant is not given out twice.
-                let clock = wall_clock();
-                let timestamp = if clock == self.stamped { clock + 1 } else { clock };
-                self.stamped = timestamp;
-                let writer = self.me.name.clone();
-                let version = Version::Stamp { timestamp, writer: writer.clone() };
-                Ok((Row::Stamped { timestamp, writer, value }, version))
-            }
-            Versions::Vectors => {
-                self.counter += 1;
-                let dot = (self.actor.clone(), self.counter);
-                let seen = seen.cloned().unwrap_or_default();
-                let held = self.row(store, key)?.unwrap_or_else(Row::empty);
-                let row = held.written(dot.clone(), value, &seen);
-                Ok((row, Version::Vector { seen, dots: vec![dot] }))
-            }
-        }
-    }
-
-    fn read_next(
-        &mut self,
-        store: &Store,
-        now: Duration,
-        ticket: Ticket,
-        mut rest: Vec<String>,
-        done: Partial,
-        out: &mut Vec<Output>,
-    ) -> Result<(), StoreError> {
-        let Some(key) = rest.pop() else {
-            out.push(Output::Reply(ticket, Ok(self.reply(done))));
-            return Ok(());
-        };
-        let replicas = self.replicas(&key);
-        let task = self.next_task;
-        self.next_task += 1;
-        for replica in replicas.iter().filter(|replica| **replica != self.me.name) {
-            out.push(self.send(replica, Message::Get { task, key: key.clone() }));
-        }
-        let own = if replicas.contains(&self.me.name) { Some(self.row(store, &key)?) } else { None };
-        let kind = Kind::Read { key, answers: Vec::new(), expected: replicas.len(), rest, done };
-        self.tasks
-            .insert(task, Task { ticket: Some(ticket), needed: self.policy.r, deadline: now + QUORUM_LIMIT, kind });
-        if let Some(row) = own {
-            let me = self.me.name.clone();
-            self.got(store, now, task, &me, row, out)?;
-        }
-        Ok(())
-    }
-
-    fn reply(&self, done: Partial) -> Reply {
-        let contexts = done.versions.iter().filter_map(|version| match version {
-            Version::Vector { seen, .. } => Some(seen.clone()),
-            _ => None,
+    /// Begins a task over the homes of `key` in this datacentre, or those who stand in for them; returns its number.
+    pub(super) fn begin(&mut self, ticket: Ticket, key: &str, kind: Kind) -> u64 {
+        let mut homes = self.placement.preference(key, self.datacentre);
+        let mut spares = VecDeque::from(homes.split_off(self.policy.n.min(homes.len())));
+        let suspects = |node: &String| *node != self.me.name && self.liveness.suspects(node, self.now);
+        spares.retain(|spare| self.policy.sloppy && !suspects(spare));
+        let asked = homes.into_iter().map(|home| {
+            let stand_in = if self.policy.sloppy && suspects(&home) { spares.pop_front() } else { None };
+            Asked { node: stand_in.unwrap_or_else(|| home.clone()), home, answered: false }
         });
-        Reply {
-            node: self.me.name.clone(),
-            contexts: contexts.collect(),
-            version: if done.versions.len() == 1 { done.versions.into_iter().next() } else { None },
-            results: done.results,
-        }
+        let asked = asked.collect();
+        let id = self.next_task;
+        self.next_task += 1;
+        let (deadline, stand_in_due) = (self.now + QUORUM_LIMIT, self.now + STAND_IN_AFTER);
+        self.tasks.insert(
+            id,
+            Task { ticket: Some(ticket), key: key.to_string(), asked, spares, deadline, stand_in_due, kind },
+        );
+        id
     }
 
-    /// A replica has a write on disk.
-    pub fn stored(&mut self, id: u64, out: &mut Vec<Output>) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        let Kind::Write { confirmed, .. } = &mut task.kind else { return };
-        *confirmed += 1;
-        if *confirmed >= task.needed
-            && let Some(Task { ticket: Some(ticket), kind: Kind::Write { reply, .. }, .. }) = self.tasks.remove(&id)
-        {
-            out.push(Output::Reply(ticket, Ok(reply)));
+    /// Time passed: silent replicas get stand-ins, and requests end.
+    pub(super) fn expire(&mut self, store: &mut Store, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let now = self.now;
+        // An answered read waits for late homes only to mend them; an achieved write still wants its row with somebody for each home.
+        let wanted = |task: &Task| task.ticket.is_some() || matches!(task.kind, Kind::Write(_));
+        let slow = |task: &Task| self.policy.sloppy && now >= task.stand_in_due && wanted(task);
+        let slow: Vec<u64> = self.tasks.iter().filter(|(_, task)| slow(task)).map(|(id, _)| *id).collect();
+        for id in slow {
+            self.stand_in(store, id, out)?;
         }
-    }
-
-    /// A replica answered a read.
-    pub fn got(
-        &mut self,
-        store: &Store,
-        now: Duration,
-        id: u64,
-        from: &str,
-        row: Option<Row>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), StoreError> {
-        let Some(task) = self.tasks.get_mut(&id) else { return Ok(()) };
-        let Kind::Read { answers, expected, rest, done, .. } = &mut task.kind else { return Ok(()) };
-        answers.push((from.to_string(), row));
-        let complete = answers.len() >= *expected;
-        let mut next = None;
-        if answers.len() >= task.needed
-            && let Some(ticket) = task.ticket.take()
-        {
-            let (outcome, version) = seen(answers);
-            let mut done = std::mem::take(done);
-            done.results.push(outcome);
-            done.versions.push(version);
-            next = Some((ticket, std::mem::take(rest), done));
-            task.deadline = now + REPAIR_WAIT;
-        }
-        if complete && task.ticket.is_none() {
-            self.repair(id, out);
-        }
-        match next {
-            Some((ticket, rest, done)) => self.read_next(store, now, ticket, rest, done, out),
-            None => Ok(()),
-        }
-    }
-
-    /// Sends what a read merged to the replicas that lack it.
-    fn repair(&mut self, id: u64, out: &mut Vec<Output>) {
-        let Some(Task { kind: Kind::Read { key, answers, .. }, .. }) = self.tasks.remove(&id) else { return };
-        let Some(merged) = merged(&answers).filter(|_| self.policy.read_repair) else { return };
-        for (replica, row) in &answers {
-            if row.as_ref() != Some(&merged) {
-                let message = Message::Put { task: 0, key: key.clone(), row: merged.clone() };
-                if *replica == self.me.name {
-                    // The node's own replica is mended like any other, through its own queue.
-                    out.push(Output::Send(self.me.name.clone(), crate::mode::Message::Leaderless(message)));
-                } else {
-                    out.push(self.send(replica, message));
-                }
-            }
-        }
-    }
-
-    /// Requests whose quorum did not answer in time, and reads that have waited long enough for late replicas.
-    pub fn expire(&mut self, now: Duration, out: &mut Vec<Output>) {
         let late: Vec<u64> = self.tasks.iter().filter(|(_, task)| now >= task.deadline).map(|(id, _)| *id).collect();
         for id in late {
-            let Some(task) = self.tasks.get_mut(&id) else { continue };
-            match (task.ticket.take(), &task.kind) {
-                (Some(ticket), Kind::Write { confirmed, .. }) => {
-                    let text = format!(
-                        "{confirmed} of {} replicas confirmed in time; the write is not taken back",
-                        task.needed
-                    );
-                    out.push(Output::Reply(ticket, Err(Refusal::unknown(Code::QuorumNotReached, text))));
-                    self.tasks.remove(&id);
-                }
-                (Some(ticket), Kind::Read { answers, .. }) => {
-                    let text = format!("{} of {} replicas answered in time", answers.len(), task.needed);
-                    out.push(Output::Reply(ticket, Err(Refusal::definite(Code::QuorumNotReached, text))));
-                    self.tasks.remove(&id);
-                }
-                (None, _) => self.repair(id, out),
+            self.give_up(id, out);
+        }
+        Ok(())
+    }
+
+    /// Asks a spare for each replica that is silent.
+    fn stand_in(&mut self, store: &mut Store, id: u64, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let Some(task) = self.tasks.get_mut(&id) else { return Ok(()) };
+        task.stand_in_due += STAND_IN_AFTER;
+        let silent: Vec<String> =
+            task.asked.iter().filter(|asked| !asked.answered).map(|asked| asked.home.clone()).collect();
+        let mut new = Vec::new();
+        for home in silent {
+            let Some(node) = task.spares.pop_front() else { break };
+            task.asked.push(Asked { node, home, answered: false });
+            new.push(task.asked.len() - 1);
+        }
+        for number in new {
+            self.ask(store, id, number, out)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a task to one of the replicas that it is for.
+    pub(super) fn ask(
+        &mut self,
+        store: &mut Store,
+        id: u64,
+        number: usize,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StoreError> {
+        let Some(task) = self.tasks.get(&id) else { return Ok(()) };
+        let Some(asked) = task.asked.get(number) else { return Ok(()) };
+        let (to, home, key) = (asked.node.clone(), asked.stands_in_for(), task.key.clone());
+        let message = match &task.kind {
+            Kind::Write(write) => Message::Put { task: id, key, row: write.row.clone(), home },
+            Kind::Read(_) => Message::Get { task: id, key },
+        };
+        if to == self.me.name {
+            // The coordinator is a replica like any other, without the way.
+            self.receive(store, &to, message, out)?;
+        } else {
+            out.push(self.send(&to, message));
+        }
+        Ok(())
+    }
+
+    /// Ends a task whose time is up.
+    fn give_up(&mut self, id: u64, out: &mut Vec<Output>) {
+        let Some(mut task) = self.tasks.remove(&id) else { return };
+        let answers = task.answers();
+        match (task.ticket.take(), task.kind) {
+            (Some(ticket), Kind::Write(write)) => {
+                self.counters.partial_writes += 1;
+                let text =
+                    format!("{answers} of {} replicas confirmed in time; the write is not taken back", self.policy.w);
+                let achieved = self.policy.bug == Some(Bug::CountPartialWrite) && answers > 0;
+                let unknown = || Err(Refusal::unknown(Code::QuorumNotReached, text));
+                out.push(Output::Reply(ticket, if achieved { Ok(write.reply) } else { unknown() }));
             }
+            (Some(ticket), Kind::Read(_)) => {
+                let text = format!("{answers} of {} replicas answered in time", self.policy.r);
+                out.push(Output::Reply(ticket, Err(Refusal::definite(Code::QuorumNotReached, text))));
+            }
+            (None, Kind::Read(read)) => self.repair(&task.key, &read, out),
+            (None, Kind::Write(_)) => {}
         }
     }
-}
-
-/// What a session knows after a write: what it knew before and its own. Its own dot's counter also covers this coordinator's earlier ones, so where one
-/// of them stands beside it that the session has not read, the session must not claim to know it, or its next write would replace it unseen.
-fn learned(row: &Row, version: &Version) -> Option<Context> {
-    let (Row::Vector { siblings, .. }, Version::Vector { seen, dots }) = (row, version) else { return None };
-    let mut context = seen.clone();
-    for (actor, counter) in dots {
-        let unread = |(dot, _): &(Dot, Option<Value>)| dot.0 == *actor && dot.1 < *counter && !covers(seen, dot);
-        if !siblings.iter().any(unread) {
-            context.insert(actor.clone(), *counter);
-        }
-    }
-    Some(context)
-}
-
-pub fn merged(answers: &[(String, Option<Row>)]) -> Option<Row> {
-    let mut rows = answers.iter().filter_map(|(_, row)| row.as_ref());
-    let first = rows.next()?.clone();
-    Some(rows.fold(first, |merged, row| merged.merged(row)))
-}
-
-/// What a client is shown of the replicas' rows.
-pub fn seen(answers: &[(String, Option<Row>)]) -> (Outcome, Version) {
-    match merged(answers) {
-        None => (Outcome::Nil, Version::Vector { seen: Context::new(), dots: Vec::new() }),
-        Some(row) => shown(row),
-    }
-}
-
-/// A row as a client sees it: tombstones are nothing.
-pub fn shown(row: Row) -> (Outcome, Version) {
-    match row {
-        Row::Stamped { timestamp, writer, value } => {
-            (value.map_or(Outcome::Nil, Outcome::Value), Version::Stamp { timestamp, writer })
-        }
-        Row::Vector { siblings, context } => {
-            let living: Vec<_> =
-                siblings.into_iter().filter_map(|(dot, value)| value.map(|value| (dot, value))).collect();
-            let (dots, mut values): (Vec<_>, Vec<_>) = living.into_iter().unzip();
-            let outcome = match values.len() {
-                0 => Outcome::Nil,
-                1 => Outcome::Value(values.remove(0)),
-                _ => Outcome::Siblings(values),
-            };
-            (outcome, Version::Vector { seen: context, dots })
-        }
-    }
-}
-
-/// The wall clock, deliberately trusted: that is what last-write-wins does.
-pub fn wall_clock() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or_else(|before| -(before.duration().as_nanos() as i64), |since| since.as_nanos() as i64)
 }

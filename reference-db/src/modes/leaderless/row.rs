@@ -58,6 +58,38 @@ impl Row {
         Row::Vector { siblings: Vec::new(), context: Context::new() }
     }
 
+    /// Whether it says only that something was deleted.
+    pub fn is_tombstone(&self) -> bool {
+        match self {
+            Row::Vector { siblings, .. } => siblings.iter().all(|(_, value)| value.is_none()),
+            Row::Stamped { value, .. } => value.is_none(),
+        }
+    }
+
+    /// The versions in this row that `known` neither holds nor has replaced; a time stamp counts as its writer's dot.
+    pub fn news(&self, known: Option<&Row>) -> Vec<Dot> {
+        match (self, known) {
+            (Row::Vector { siblings, .. }, Some(Row::Vector { context, .. })) => {
+                siblings.iter().map(|(dot, _)| dot).filter(|dot| !covers(context, dot)).cloned().collect()
+            }
+            (Row::Vector { siblings, .. }, _) => siblings.iter().map(|(dot, _)| dot.clone()).collect(),
+            (Row::Stamped { timestamp, writer, .. }, known) => {
+                let newer = match known {
+                    Some(Row::Stamped { timestamp: held, writer: holder, .. }) => (timestamp, writer) > (held, holder),
+                    _ => true,
+                };
+                newer.then(|| (writer.clone(), *timestamp as u64)).into_iter().collect()
+            }
+        }
+    }
+
+    /// Drops all siblings but the last, as a merge that knows no siblings would.
+    pub fn keep_one(&mut self) {
+        if let Row::Vector { siblings, .. } = self {
+            siblings.drain(..siblings.len().saturating_sub(1));
+        }
+    }
+
     /// What is in either row and not replaced in the other.
     pub fn merged(&self, other: &Row) -> Row {
         match (self, other) {
@@ -140,6 +172,17 @@ mod tests {
         assert_eq!(values(&blind), [1, 2]);
         let aware = blind.written(dot("a", 3), Some(Value::Int(3)), &context(&[("a", 2)]));
         assert_eq!(values(&aware), [3]);
+    }
+
+    #[test]
+    fn news_are_what_a_row_neither_holds_nor_replaced() {
+        let old = Row::empty().written(dot("a", 1), Some(Value::Int(1)), &Context::new());
+        let new = old.written(dot("b", 1), Some(Value::Int(2)), &context(&[("a", 1)]));
+        assert_eq!(new.news(Some(&old)), [dot("b", 1)]);
+        assert!(old.news(Some(&new)).is_empty());
+        assert_eq!(old.news(None), [dot("a", 1)]);
+        let stamped = |timestamp| Row::Stamped { timestamp, writer: "w".to_string(), value: None };
+        assert_eq!((stamped(2).news(Some(&stamped(1))).len(), stamped(1).news(Some(&stamped(2))).len()), (1, 0));
     }
 
     #[test]

@@ -1,24 +1,32 @@
 //! Small worlds: a handful of operations with times, and the history that they make.
 
-#![allow(dead_code)]
-
-use gainsay_checker::{Action, Atom, Event, Function, History, Kind, OpEvent, Process, Reading, Step, Version};
+use crate::action::{Action, Atom, Reading, Step};
+use crate::event::{Event, Function, Kind, OpEvent, Process};
+use crate::history::History;
+use crate::version::Version;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 /// One operation of a small world.
 #[derive(Clone, Debug)]
 pub struct Tiny {
+    /// Whose.
     pub session: usize,
+    /// When it was called.
     pub from: u64,
+    /// When it was over.
     pub to: u64,
+    /// Whether its outcome is known.
     pub known: bool,
+    /// What it did.
     pub what: What,
     /// Its reported position, for writes.
     pub rank: Option<u64>,
 }
 
+/// What an operation did. Keys are numbers, values are unique.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // Keys and values are just that.
 pub enum What {
     Write {
         key: usize,
@@ -91,7 +99,7 @@ pub fn history(ops: &[Tiny]) -> History {
         event.index = index as u64;
         Event::Op(event)
     });
-    History::from_events(events).unwrap()
+    History::from_events(events).expect("each operation ends once, after it began")
 }
 
 /// Session of each operation and its times: sequential in each session, overlapping between sessions.
@@ -107,5 +115,80 @@ pub fn times(rng: &mut ChaCha8Rng, count: usize, sessions: usize) -> Vec<Tiny> {
         })
         .collect();
     ops.sort_by_key(|op| op.from);
+    ops
+}
+
+/// Registers on one or two keys, read and written with unique values, of ten writes `deletes` deletes.
+pub fn registers(rng: &mut ChaCha8Rng, count: usize, deletes: u32) -> Vec<Tiny> {
+    let (sessions, keys) = (rng.random_range(1..=3), rng.random_range(1..=2));
+    let mut ops = times(rng, count, sessions);
+    let mut written = vec![Vec::new(); keys];
+    for (value, op) in ops.iter_mut().enumerate() {
+        let key = rng.random_range(0..keys);
+        if rng.random_ratio(1, 2) {
+            op.known = rng.random_ratio(5, 6);
+            op.what = if rng.random_ratio(deletes, 10) {
+                What::Delete { key }
+            } else {
+                written[key].push(value as i64);
+                What::Write { key, value: value as i64 }
+            };
+        }
+    }
+    for op in ops.iter_mut().filter(|op| op.what == What::Read(vec![])) {
+        let pick = |rng: &mut ChaCha8Rng, key: usize| {
+            let at = rng.random_range(0..=written[key].len());
+            (key, written[key].get(at).copied())
+        };
+        let first = pick(rng, 0);
+        op.what = What::Read(match keys {
+            1 => vec![first],
+            _ if rng.random_ratio(1, 2) => {
+                let second = pick(rng, 1);
+                vec![first, second]
+            }
+            _ if rng.random_ratio(1, 2) => vec![pick(rng, 1)],
+            _ => vec![first],
+        });
+    }
+    ops
+}
+
+/// Lists on one or two keys, read mostly as they were appended to.
+pub fn lists(rng: &mut ChaCha8Rng, count: usize) -> Vec<Tiny> {
+    let (sessions, keys) = (rng.random_range(1..=3), rng.random_range(1..=2));
+    let mut ops = times(rng, count, sessions);
+    let mut written = vec![Vec::new(); keys];
+    for (value, op) in ops.iter_mut().enumerate() {
+        let key = rng.random_range(0..keys);
+        if rng.random_ratio(1, 2) {
+            op.known = rng.random_ratio(5, 6);
+            op.what = What::Append { key, value: value as i64 };
+            written[key].push(value as i64);
+        }
+    }
+    // Mostly the order of appending, sometimes another, sometimes something left out.
+    if rng.random_ratio(1, 3) {
+        written.iter_mut().for_each(|list| list.reverse());
+    }
+    for op in ops.iter_mut().filter(|op| op.what == What::Read(vec![])) {
+        let pick = |rng: &mut ChaCha8Rng, key: usize| {
+            let length = rng.random_range(0..=written[key].len());
+            let mut list = written[key][..length].to_vec();
+            if rng.random_ratio(1, 6) && !list.is_empty() {
+                list.remove(rng.random_range(0..list.len()));
+            }
+            (key, list)
+        };
+        let first = pick(rng, 0);
+        op.what = What::ReadList(match keys {
+            1 => vec![first],
+            _ if rng.random_ratio(1, 2) => {
+                let second = pick(rng, 1);
+                vec![first, second]
+            }
+            _ => vec![pick(rng, 1)],
+        });
+    }
     ops
 }

@@ -1,0 +1,32 @@
+//! Planted bugs: deliberate mistakes by name, off by default, each with the anomaly that the harness must find. A mode refuses those that nothing in it can meet,
+//! since a bug that cannot show would pass every run and prove nothing. Promises stay as they are without the bug: breaking them is the point.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// A deliberate mistake, off by default: the harness must find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bug {
+    /// A stand-in drops its hints when their home is back, instead of delivering them: acknowledged writes are lost.
+    ForgetHint,
+    /// Repair takes a tombstone for a key that was never written: deleted keys come back.
+    DropTombstone,
+    /// Merging keeps one sibling: acknowledged concurrent writes are lost.
+    DropSibling,
+    /// A write that any replica confirmed is acknowledged when time is up: reads need not overlap it.
+    CountPartialWrite,
+    /// A node's dots go on under its old name from the counter that its disk holds: restored from an old copy it gives dots out twice, and
+    /// replicas drop the second write.
+    ReuseActor,
+    /// The first datacentre's changes are never recognised when they come round again: in a ring with `arrival-order` old values return for ever.
+    KeepLoop,
+    /// After a reconnect the first change that was not confirmed is skipped: replicas never converge.
+    DropChange,
+    /// `causal` does not wait: an update comes before its insert and is lost.
+    IgnoreCause,
+    /// A merge of sets forgets what was removed: removed elements come back.
+    ForgetTombstone,
+    /// Equal time stamps are not told apart: replicas keep different values.
+    LeaveTie,
+}
