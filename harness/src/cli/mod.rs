@@ -51,7 +51,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Judges a history: a run's again, or one of another tool
     #[command(visible_alias = "analyze")]
-    Check(check::CheckArgs),
+    Check(Box<check::CheckArgs>),
     /// Renders a run directory's report again
     Report(check::ReportArgs),
     /// Puts several runs on one page
