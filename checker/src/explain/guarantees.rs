@@ -149,6 +149,33 @@ pub(super) const ENTRIES: &[Entry] = &[
         sources: &["Terry et al., Session Guarantees for Weakly Consistent Replicated Data (PDIS 1994), on sessions"],
     },
     Entry {
+        name: "staleness",
+        aliases: &["k-atomicity", "bounded-staleness"],
+        about: About::Guarantee,
+        meaning: "How far behind reads are. k: every read returns one of the k newest versions (k-atomicity; 1 is the newest \
+            alone). Delta: every read returns what was the newest at most that long ago. Measured, and held against \
+            --max-versions and --max-age where they are given.",
+        drawing: "",
+        shows: "",
+        look: "Lag of the replica that answered: slow links, overload, long transactions on followers.",
+        systems: &[],
+        sources: &[
+            "Golab, Li and Shah, Analyzing Consistency Properties for Fun and Profit (PODC 2011)",
+            "Bailis et al., Probabilistically Bounded Staleness (VLDB 2012)",
+        ],
+    },
+    Entry {
+        name: "log-file-pattern",
+        aliases: &[],
+        about: About::Guarantee,
+        meaning: "No line of a node's log matches a regular expression: panics, failed assertions, corrupted pages.",
+        drawing: "",
+        shows: "",
+        look: "The line itself, and what the node did before it.",
+        systems: &[],
+        sources: &["Jepsen's library of checkers, jepsen.checker, log-file-pattern"],
+    },
+    Entry {
         name: "sessions",
         aliases: &[],
         about: About::Guarantee,
