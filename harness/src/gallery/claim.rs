@@ -1,0 +1,130 @@
+//! What a side of a scenario must show, and whether a run showed it.
+//!
+//! A claim that something breaks and a claim that something holds fail differently: a break that stays away says that the run had no
+//! luck, a promise that breaks says that somebody is wrong. What too little was seen of is neither kept nor broken.
+
+use gainsay_checker::finding::{Anomaly, Finding, Outcome};
+use gainsay_checker::{History, Judgement, Outcome as Ended};
+
+/// One thing that a side must show.
+#[derive(Clone, Copy, Debug)]
+pub enum Claim {
+    /// The guarantee is violated.
+    Breaks(&'static str),
+    /// The guarantee holds, and there was enough to see.
+    Holds(&'static str),
+    /// For at least so many milliseconds no write is acknowledged.
+    WritesStop(u64),
+    /// No such silence lasts so many milliseconds.
+    WritesGoOn(u64),
+}
+
+/// What was seen of a claim.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The claim.
+    pub claim: Claim,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// In a few words.
+    pub text: String,
+    /// The proof, for a guarantee that broke.
+    pub proof: Option<Anomaly>,
+}
+
+/// How a claim came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As claimed.
+    Shown,
+    /// A break stayed away.
+    Unseen,
+    /// What should have held is broken.
+    Betrayed,
+    /// What should have held could not be decided.
+    Undecided,
+}
+
+impl Claim {
+    /// Whether it says that something breaks.
+    pub fn is_break(&self) -> bool {
+        matches!(self, Claim::Breaks(_) | Claim::WritesStop(_))
+    }
+
+    /// The guarantee that it is about, if it is about one.
+    pub fn guarantee(&self) -> Option<&'static str> {
+        match self {
+            Claim::Breaks(name) | Claim::Holds(name) => Some(name),
+            Claim::WritesStop(_) | Claim::WritesGoOn(_) => None,
+        }
+    }
+
+    /// In a few words, for tables.
+    pub fn words(&self) -> String {
+        match self {
+            Claim::Breaks(name) | Claim::Holds(name) => name.to_string(),
+            Claim::WritesStop(ms) => format!("writes stop for {:.1} s", *ms as f64 / 1e3),
+            Claim::WritesGoOn(ms) => format!("writes never stop for {:.1} s", *ms as f64 / 1e3),
+        }
+    }
+
+    /// What a run showed of it.
+    pub fn seen(self, judgement: &Judgement, history: &History) -> Seen {
+        match self {
+            Claim::Breaks(name) | Claim::Holds(name) => {
+                let finding = judgement.findings.iter().find(|finding| finding.guarantee == name);
+                self.judged(finding)
+            }
+            Claim::WritesStop(ms) => self.silence(history, |longest| longest >= ms),
+            Claim::WritesGoOn(ms) => self.silence(history, |longest| longest < ms),
+        }
+    }
+
+    fn judged(self, finding: Option<&Finding>) -> Seen {
+        let is_break = self.is_break();
+        let Some(finding) = finding else {
+            return self.answer(if is_break { Verdict::Unseen } else { Verdict::Undecided }, "was not judged".to_string());
+        };
+        let of = format!("{} {}", crate::verdict::grouped(finding.evidence.opportunities), finding.evidence.unit);
+        match &finding.outcome {
+            Outcome::Broken { violations, anomalies, .. } => {
+                let verdict = if is_break { Verdict::Shown } else { Verdict::Betrayed };
+                // A proof that lies within a fault shows best what the fault did.
+                let proof = anomalies.iter().find(|anomaly| !anomaly.faults.is_empty()).or(anomalies.first());
+                let text = format!("broken, {} of {of}", crate::verdict::grouped(*violations));
+                Seen { proof: proof.cloned(), ..self.answer(verdict, text) }
+            }
+            Outcome::Held => self.answer(if is_break { Verdict::Unseen } else { Verdict::Shown }, format!("held, 0 of {of}")),
+            Outcome::Unknown { why } | Outcome::Vacuous { why } => {
+                self.answer(if is_break { Verdict::Unseen } else { Verdict::Undecided }, why.clone())
+            }
+        }
+    }
+
+    fn silence(self, history: &History, as_claimed: impl Fn(u64) -> bool) -> Seen {
+        let longest = longest_silence(history);
+        let verdict = match (as_claimed(longest), self.is_break()) {
+            (true, _) => Verdict::Shown,
+            (false, true) => Verdict::Unseen,
+            (false, false) => Verdict::Betrayed,
+        };
+        self.answer(verdict, format!("for {:.1} s no write was acknowledged", longest as f64 / 1e3))
+    }
+
+    fn answer(self, verdict: Verdict, text: String) -> Seen {
+        Seen { claim: self, verdict, text, proof: None }
+    }
+}
+
+/// The longest time under load without an acknowledged write, milliseconds.
+fn longest_silence(history: &History) -> u64 {
+    let from = history.phase("load").unwrap_or(0);
+    let until = history.phase("heal").unwrap_or(history.end);
+    let acknowledged = history.ops.iter().filter(|op| {
+        op.outcome == Ended::Ok && op.steps.iter().any(|step| step.action.writes()) && op.completed <= until
+    });
+    let mut times: Vec<u64> = acknowledged.map(|op| op.completed).collect();
+    times.extend([from, until]);
+    times.sort_unstable();
+    times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0) / 1_000_000
+}
