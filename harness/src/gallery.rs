@@ -11,7 +11,7 @@ mod leaderless;
 mod single_leader;
 mod story;
 
-pub use claim::{Claim, Seen, Verdict};
+pub use claim::{Claim, Seen, Verdict, betrayed};
 pub use faults::{Deed, Faults, Strike, Whom};
 pub use story::tell;
 

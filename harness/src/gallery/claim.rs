@@ -22,8 +22,10 @@ pub enum Claim {
 /// What was seen of a claim.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The claim.
-    pub claim: Claim,
+    /// The guarantee or figure.
+    pub what: String,
+    /// Whether it should break.
+    pub breaks: bool,
     /// How it came out.
     pub verdict: Verdict,
     /// In a few words.
@@ -112,8 +114,18 @@ impl Claim {
     }
 
     fn answer(self, verdict: Verdict, text: String) -> Seen {
-        Seen { claim: self, verdict, text, proof: None }
+        Seen { what: self.words(), breaks: self.is_break(), verdict, text, proof: None }
     }
+}
+
+/// The promises of the mode that broke although `claims` does not speak of them.
+pub fn betrayed(judgement: &Judgement, claims: &[Claim]) -> Vec<Seen> {
+    let spoken = |name: &str| claims.iter().any(|claim| claim.guarantee() == Some(name));
+    let findings = judgement.findings.iter().filter(|finding| finding.asked && !spoken(&finding.guarantee));
+    let broken = findings.filter(|finding| matches!(finding.outcome, Outcome::Broken { .. }));
+    broken
+        .map(|finding| Seen { what: finding.guarantee.clone(), ..Claim::Holds("").judged(Some(finding)) })
+        .collect()
 }
 
 /// The longest time under load without an acknowledged write, milliseconds.
