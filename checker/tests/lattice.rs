@@ -78,3 +78,13 @@ fn a_read_that_misses_a_later_append_of_what_it_saw_is_no_read_atomic() {
     }
     compare(&txns, "a missed append");
 }
+
+#[test]
+fn what_a_transaction_of_unknown_outcome_read_orders_no_versions() {
+    let moves = vec![Move::Read(0, Some(vec![1])), Move::Write(0, 2), Move::Write(0, 1)];
+    let unknown = Sketched { process: 0, start: 0, end: u32::MAX, outcome: Outcome::Info, moves };
+    let moves = vec![Move::Read(0, Some(vec![]))];
+    let ok = Sketched { process: 1, start: 1, end: 2, outcome: Outcome::Ok, moves };
+    let held = compare(&transactions(Shape::Registers, &[unknown, ok]), "an unknown read");
+    assert_eq!(held.count_ones() as usize, QUESTIONS.len());
+}

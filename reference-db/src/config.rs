@@ -4,6 +4,7 @@
 
 mod bug;
 mod leaderless;
+mod multi_leader;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::bug::Bug;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
+pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -104,6 +106,8 @@ pub enum Mode {
     SingleLeader,
     /// Every replica accepts writes; quorums overlap.
     Leaderless,
+    /// A leader in each datacentre; conflicts are resolved.
+    MultiLeader,
 }
 
 /// How the mode is chosen on a command line.
@@ -137,18 +141,21 @@ pub struct ModeArgs {
     /// single-leader: whether a leader answers reads only while it may still lead [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
-    /// single-leader: where clients read [default: token; with --ack async: any]
+    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]
     #[arg(long, value_enum)]
     pub reads: Option<ReadPolicy>,
-    /// leaderless: into how many datacentres the nodes fall; quorums are local [default: 1]
+    /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// leaderless: a deliberate mistake, to see that it is found
+    /// leaderless, multi-leader: a deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
-    /// The rest of that mode.
+    /// The rest of leaderless.
     #[command(flatten)]
     pub leaderless: LeaderlessArgs,
+    /// The rest of multi-leader.
+    #[command(flatten)]
+    pub multi: MultiLeaderArgs,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -194,6 +201,8 @@ pub enum Policy {
     SingleLeader(SingleLeader),
     /// No leader.
     Leaderless(Leaderless),
+    /// Several.
+    MultiLeader(MultiLeader),
 }
 
 /// How a cluster replicates and syncs.
@@ -223,14 +232,33 @@ impl ModeArgs {
         let policy = match self.mode {
             Mode::SingleLeader => Policy::SingleLeader(self.single_leader(nodes)?),
             Mode::Leaderless => Policy::Leaderless(self.leaderless(nodes)?),
+            Mode::MultiLeader => Policy::MultiLeader(self.multi_leader(nodes)?),
         };
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
+    fn of_single_leader(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--ack", self.ack.is_some()),
+            ("--on-sync-loss", self.on_sync_loss.is_some()),
+            ("--failover", self.failover.is_some()),
+            ("--failover-timeout", self.failover_timeout.is_some()),
+            ("--fencing", self.fencing.is_some()),
+            ("--lease", self.lease.is_some()),
+        ]
+    }
+
+    fn multi_leader(&self, nodes: usize) -> Result<MultiLeader, String> {
+        refuse_foreign(&self.leaderless.given(), "leaderless", "multi-leader")?;
+        refuse_foreign(&self.of_single_leader(), "single-leader", "multi-leader")?;
+        self.multi.policy(nodes, self.datacentres, self.reads, self.bug)
+    }
+
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
         refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
+        refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
         let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
-        refuse_foreign(&shared, "leaderless", "single-leader")?;
+        refuse_foreign(&shared, "leaderless or multi-leader", "single-leader")?;
         let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
         if ack != Ack::Async && nodes < 2 {
             return Err(format!("--ack {}: there is no follower to confirm with one node", word(ack)));
@@ -251,16 +279,9 @@ impl ModeArgs {
     }
 
     fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
-        let foreign = [
-            ("--ack", self.ack.is_some()),
-            ("--on-sync-loss", self.on_sync_loss.is_some()),
-            ("--failover", self.failover.is_some()),
-            ("--failover-timeout", self.failover_timeout.is_some()),
-            ("--fencing", self.fencing.is_some()),
-            ("--lease", self.lease.is_some()),
-            ("--reads", self.reads.is_some()),
-        ];
-        refuse_foreign(&foreign, "single-leader", "leaderless")?;
+        refuse_foreign(&self.of_single_leader(), "single-leader", "leaderless")?;
+        refuse_foreign(&[("--reads", self.reads.is_some())], "single-leader", "leaderless")?;
+        refuse_foreign(&self.multi.given(), "multi-leader", "leaderless")?;
         self.leaderless.policy(nodes, self.datacentres.unwrap_or(1), self.bug)
     }
 }
@@ -295,6 +316,7 @@ impl ModeConfig {
                 label
             }
             Policy::Leaderless(mode) => mode.label(),
+            Policy::MultiLeader(mode) => mode.label(),
         };
         if self.fsync == FsyncPolicy::Never {
             label += " fsync=never";
@@ -316,6 +338,7 @@ impl ModeConfig {
                 ("--lease", switch(mode.lease).to_string()),
             ]),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
+            Policy::MultiLeader(mode) => flags.extend(mode.flags()),
         }
         flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
     }
@@ -325,6 +348,7 @@ impl ModeConfig {
         match &self.policy {
             Policy::SingleLeader(mode) => mode.promises(self.fsync),
             Policy::Leaderless(mode) => mode.promises(self.fsync),
+            Policy::MultiLeader(mode) => mode.promises(self.fsync),
         }
     }
 
@@ -393,6 +417,11 @@ mod tests {
             "--ack async --fencing off",
             "--mode leaderless --n 3 --w 2 --r 2 --versions lww",
             "--ack sync --lease off --fsync never",
+            "--mode multi-leader",
+            "--mode multi-leader --followers 4 --topology star --ordering none --conflicts lww --reads leader",
+            "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
+            "--mode multi-leader --conflicts avoid --home-timeout 700ms",
+            "--mode multi-leader --topology circular --bug keep-loop",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -409,6 +438,20 @@ mod tests {
             ("--mode leaderless --w 9", "--w 9"),
             ("--w 2", "--w goes with --mode leaderless"),
             ("--mode leaderless --ack sync", "--ack"),
+            ("--mode leaderless --reads any", "--reads"),
+            ("--conflicts lww", "--conflicts goes with --mode multi-leader"),
+            ("--mode multi-leader --ack sync", "--ack goes with --mode single-leader"),
+            ("--mode multi-leader --datacentres 6", "between 1 and 5"),
+            ("--mode multi-leader --datacentres 2 --followers 1", "are 4 nodes, and there are 5"),
+            ("--mode multi-leader --followers 5", "--datacentres 0"),
+            ("--mode multi-leader --conflicts detect --topology star", "all-to-all"),
+            ("--mode multi-leader --tombstones off", "--conflicts merge"),
+            ("--mode multi-leader --home-timeout 1s", "--conflicts avoid"),
+            ("--mode multi-leader --reads token", "no common log"),
+            ("--mode multi-leader --bug leave-tie", "--conflicts lww"),
+            ("--mode multi-leader --bug forget-hint", "--mode leaderless"),
+            ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
+            ("--datacentres 2", "leaderless or multi-leader"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");
@@ -420,5 +463,19 @@ mod tests {
         assert!(!config("--ack async").expect("flags").promises().contains(&"lost-writes"));
         assert!(config("").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
+    }
+
+    #[test]
+    fn several_leaders_promise_what_their_resolution_keeps() {
+        let promises = |flags: &str| config(&format!("--mode multi-leader {flags}")).expect("flags").promises();
+        assert!(promises("").contains(&"lost-writes") && promises("").contains(&"convergence"));
+        assert_eq!(promises("--conflicts arrival-order"), [""; 0]);
+        assert_eq!(promises("--conflicts lww"), ["convergence"]);
+        assert_eq!(promises("--conflicts lww --ordering none"), [""; 0], "an update that overtook its insert is lost");
+        assert_eq!(promises("--conflicts priority --ordering none --topology star"), ["convergence"]);
+        assert!(!promises("--conflicts merge --tombstones off").contains(&"lost-writes"));
+        assert!(!promises("").contains(&"read-your-writes"), "two of three datacentres have followers");
+        assert!(promises("--datacentres 5").contains(&"read-your-writes"));
+        assert!(promises("--reads leader").contains(&"read-your-writes"));
     }
 }

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Policy;
 use crate::mode::Status;
-use crate::modes::leaderless;
+use crate::modes::{leaderless, multi_leader};
 use crate::node::{Answer, Answered, Arrival, Published};
 use crate::operation::{Code, Outcome, Refusal, ReplicaReply, ReplicaRequest, Request, Version};
 use crate::store::snapshot;
@@ -120,7 +120,7 @@ fn answered(result: Result<Answered, Refusal>) -> Response {
 fn refused(refusal: &Refusal) -> Response {
     let status = match refusal.code {
         Code::BadRequest | Code::Unsupported => StatusCode::BAD_REQUEST,
-        Code::CasMismatch | Code::WrongType | Code::TokenDiscarded => StatusCode::CONFLICT,
+        Code::CasMismatch | Code::WrongType | Code::TokenDiscarded | Code::Conflict => StatusCode::CONFLICT,
         Code::NotLeader | Code::NoLeader | Code::Behind | Code::LeaseExpired | Code::ShuttingDown => {
             StatusCode::SERVICE_UNAVAILABLE
         }
@@ -233,6 +233,11 @@ fn read_dump(context: &Context) -> Result<Dump, String> {
         _ => None,
     };
     for (key, text) in copy.versions {
+        if let Policy::MultiLeader(policy) = &context.policy {
+            let row: multi_leader::row::Row = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            rows.push(Held { key, outcome: row.outcome(policy), version: row.version(policy) });
+            continue;
+        }
         // What a node keeps for others is not its own to show.
         if placement.as_ref().is_none_or(|placement| placement.is_home(&key, &context.name)) {
             let row = serde_json::from_str(&text).map_err(|error| error.to_string())?;

@@ -59,6 +59,8 @@ pub enum Message {
     Leader(crate::modes::single_leader::Message),
     /// Of the leaderless mode.
     Leaderless(crate::modes::leaderless::Message),
+    /// Of the multi-leader mode.
+    MultiLeader(crate::modes::multi_leader::Message),
 }
 
 /// What a protocol wants done once everything it wrote is on disk.
@@ -105,6 +107,9 @@ pub struct Status {
     /// On a semi-synchronous leader: which follower is the synchronous one.
     #[serde(default)]
     pub sync_follower: Option<String>,
+    /// With several leaders: of each author, how many of its changes are applied.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub applied: std::collections::BTreeMap<String, u64>,
     /// Whether clients can be served, as far as this node knows.
     pub ready: bool,
 }

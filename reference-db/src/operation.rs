@@ -237,6 +237,8 @@ pub enum Code {
     Timeout,
     /// Too few replicas answered in time.
     QuorumNotReached,
+    /// Another datacentre writes the key at the same time, or has written it unseen.
+    Conflict,
     /// This mode does not have the operation.
     Unsupported,
     /// The request makes no sense.

@@ -1,12 +1,13 @@
 //! A node's data on disk: SQLite, in write-ahead mode, one writer.
 //!
 //! Tables: `kv` holds what each key holds; `log` the entries with their undo images, so that a deposed leader's tail can be taken back; `terms` where
-//! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of leaderless modes,
-//! `hints` for whom some of them are kept.
+//! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of modes where several nodes accept writes,
+//! `hints` for whom some of them are kept; `journal` the changes of multi-leader modes.
 //!
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.
 
+mod journal;
 mod versioned;
 
 use std::path::{Path, PathBuf};
@@ -62,7 +63,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS terms (term INTEGER PRIMARY KEY, first INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS versions (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS hints (home TEXT, key TEXT, PRIMARY KEY (home, key)) WITHOUT ROWID;";
+    CREATE TABLE IF NOT EXISTS hints (home TEXT, key TEXT, PRIMARY KEY (home, key)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, line TEXT NOT NULL);";
 
 impl Store {
     /// Opens or creates the database in `dir`.

@@ -251,6 +251,64 @@ async fn a_client_s_stand_ins_hand_over_to_their_homes() {
     stand_ins_hand_over("client").await;
 }
 
+#[tokio::test]
+async fn sessions_write_in_their_datacentres_and_every_node_has_it_in_the_end() {
+    let mut cluster = Cluster::start("--mode multi-leader --datacentres 2", 4);
+    let pool = cluster.pool();
+    until(&pool, "all four", |all| (all.len() == 4).then_some(())).await;
+    let same = |all: &[NodeStatus]| {
+        let first = &all.first()?.status.applied;
+        (all.len() == 4 && !first.is_empty() && all.iter().all(|one| one.status.applied == *first)).then_some(())
+    };
+    let write = |value| vec![Operation::Write { key: "k".to_string(), value: Value::Int(value) }];
+    let mut served = std::collections::BTreeSet::new();
+    for value in 0..12 {
+        let reply = cluster.session(&value.to_string()).execute(write(value)).await.expect("its leader lives");
+        served.insert(reply.node);
+    }
+    assert_eq!(served.into_iter().collect::<Vec<_>>(), ["n1", "n2"], "only leaders write, each its own sessions");
+    cluster.kill(1);
+    let mut refused = 0;
+    for value in 0..12 {
+        let answer = cluster.session(&value.to_string()).execute(write(100 + value)).await;
+        refused += usize::from(answer.is_err_and(|failed| failed.refusal.definite));
+    }
+    assert!((1..12).contains(&refused), "a datacentre without its leader writes nothing: {refused}");
+    cluster.spawn(1);
+    until(&pool, "the same everywhere", same).await;
+    let first = pool.dump("n1").await.expect("a dump").rows;
+    assert!(matches!(first[0].outcome, Outcome::Siblings(_)), "twelve sessions that read nothing: {first:?}");
+    for node in ["n2", "n3", "n4"] {
+        assert_eq!(pool.dump(node).await.expect("a dump").rows, first);
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_written_at_its_home_from_wherever_it_is_asked_for() {
+    let flags = "--mode multi-leader --datacentres 3 --conflicts avoid --home-timeout 300ms";
+    let mut cluster = Cluster::start(flags, 3);
+    let pool = cluster.pool();
+    until(&pool, "all three", |all| (all.len() == 3).then_some(())).await;
+    let mut homes = std::collections::BTreeSet::new();
+    for session in 0..12 {
+        let write = vec![Operation::Append { key: "k".to_string(), value: Value::Int(session) }];
+        homes.insert(cluster.session(&session.to_string()).execute(write).await.expect("its home lives").node);
+    }
+    assert_eq!(homes.len(), 1, "one record, one home");
+    let home = homes.first().expect("one").clone();
+    cluster.kill(pool.nodes().position(|node| node == home).expect("a node"));
+    let since = Instant::now();
+    let mut session = cluster.session("after");
+    let moved = loop {
+        match session.execute(vec![Operation::Append { key: "k".to_string(), value: Value::Int(12) }]).await {
+            Ok(reply) => break reply.node,
+            Err(failed) => assert!(failed.refusal.definite && since.elapsed() < LIMIT, "{failed:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_ne!(moved, home);
+}
+
 fn output(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("refdb runs")
 }

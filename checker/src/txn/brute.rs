@@ -9,6 +9,7 @@
 //! Nothing is shared with the deciders but [`Transactions`]. Of a list, what is read is a beginning of the key's final order; own appends in it
 //! claim their place. Cost: exponential; meant for eight transactions.
 
+pub mod axioms;
 pub mod sketch;
 pub mod source;
 
@@ -54,7 +55,7 @@ impl<'a> Tried<'a> {
         let all = |outcome| (0..txns.len()).filter(move |&t| txns.txns[t].outcome == outcome);
         let (mut shown, mut first, mut source) = (Vec::new(), vec![0], Vec::new());
         let mut conflicts = [0; MOST];
-        for t in 0..txns.len() {
+        for (t, conflicts) in conflicts.iter_mut().enumerate().take(txns.len()) {
             for at in txns.step_range(t as u32) {
                 let from = shown.len();
                 shown.extend_from_slice(shown_by(txns, at));
@@ -63,7 +64,7 @@ impl<'a> Tried<'a> {
             }
             let disputes =
                 |&o: &usize| txns.steps_of(t as u32).iter().any(|step| step.writes() && writes(txns, o, step.key()));
-            conflicts[t] = (0..txns.len()).filter(disputes).fold(0, |mask, o| mask | 1 << o);
+            *conflicts = (0..txns.len()).filter(disputes).fold(0, |mask, o| mask | 1 << o);
         }
         let certain = all(Outcome::Ok).fold(0, |mask, t| mask | 1 << t);
         let unknown = all(Outcome::Info).collect();

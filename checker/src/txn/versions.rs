@@ -139,7 +139,8 @@ fn own_reads(txns: &Transactions) -> Vec<Pair> {
                 {
                     pairs.push((before, step.version));
                 }
-            } else if step.version >= LIMIT {
+            } else if step.version >= LIMIT || txns.txns[txn as usize].outcome != Outcome::Ok {
+                // What a transaction of unknown outcome read means nothing.
                 continue;
             }
             match touched.iter_mut().find(|(key, _)| *key == step.key()) {

@@ -54,7 +54,7 @@ enum Command {
     Gallery(gallery::GalleryArgs),
     /// Judges a history: a run's again, or one of another tool
     #[command(visible_alias = "analyze")]
-    Check(check::CheckArgs),
+    Check(Box<check::CheckArgs>),
     /// Renders a run directory's report again
     Report(check::ReportArgs),
     /// Puts several runs on one page

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{ModeArgs, ModeConfig, Policy};
+use refdb::config::{Conflicts, ModeArgs, ModeConfig, Policy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -30,6 +30,10 @@ impl RefDb {
         Ok(RefDb { config, run: OnceLock::new(), pool: OnceLock::new() })
     }
 
+    fn merges(&self) -> bool {
+        matches!(&self.config.policy, Policy::MultiLeader(mode) if mode.conflicts == Conflicts::Merge)
+    }
+
     fn pool(&self) -> Result<&Arc<Pool>, String> {
         self.pool.get().ok_or_else(|| "the cluster is not connected yet".to_string())
     }
@@ -37,6 +41,7 @@ impl RefDb {
 
 struct RefDbClient {
     session: Session,
+    merges: bool,
 }
 
 impl Client for RefDbClient {
@@ -44,7 +49,7 @@ impl Client for RefDbClient {
         Box::pin(async move {
             let ops = draft.steps.iter().map(|step| operation(&step.key, &step.action)).collect();
             match self.session.execute(ops).await {
-                Ok(reply) => success(draft, reply),
+                Ok(reply) => success(draft, reply, self.merges),
                 Err(failed) => failure(draft, &failed),
             }
         })
@@ -108,11 +113,23 @@ fn version(version: refdb::client::Version) -> Version {
     }
 }
 
-fn success(draft: &Draft, reply: Reply) -> Completion {
+/// What a cluster that merges plain values by concatenation shows: "14/27" is a text that nobody wrote, and stands for both.
+fn taken_apart(reading: Reading) -> Reading {
+    match reading {
+        Reading::One(Atom::Text(text)) if text.contains('/') => {
+            let part = |part: &str| part.parse().map_or_else(|_| Atom::Text(part.into()), Atom::Int);
+            Reading::Siblings(text.split('/').map(part).collect())
+        }
+        other => other,
+    }
+}
+
+fn success(draft: &Draft, reply: Reply, merges: bool) -> Completion {
     let mut steps: Steps = draft.steps.clone();
     for (step, outcome) in steps.iter_mut().zip(reply.results) {
         if let Action::Read(seen) = &mut step.action {
-            *seen = Some(reading(outcome));
+            let reading = reading(outcome);
+            *seen = Some(if merges { taken_apart(reading) } else { reading });
         }
     }
     Completion {
@@ -144,8 +161,18 @@ fn failure(draft: &Draft, failed: &Failed) -> Completion {
 
 impl Database for RefDb {
     fn capabilities(&self) -> Capabilities {
-        let leader = matches!(self.config.policy, Policy::SingleLeader(_));
-        Capabilities { cas: leader, lists: leader, sets: leader, deletes: true, atomic_reads: leader }
+        let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
+        match &self.config.policy {
+            Policy::SingleLeader(_) => everything,
+            Policy::Leaderless(_) => {
+                Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
+            }
+            Policy::MultiLeader(mode) => match mode.conflicts {
+                Conflicts::Siblings => Capabilities { cas: false, lists: false, sets: false, ..everything },
+                Conflicts::Merge => Capabilities { cas: false, lists: false, ..everything },
+                _ => everything,
+            },
+        }
     }
 
     fn label(&self) -> String {
@@ -212,7 +239,8 @@ impl Database for RefDb {
 
     fn client(&self, _: usize, session: u64, seed: u64) -> anyhow::Result<Box<dyn Client>> {
         let pool = self.pool().map_err(anyhow::Error::msg)?.clone();
-        Ok(Box::new(RefDbClient { session: Session::new(pool, &self.config, &session.to_string(), seed) }))
+        let session = Session::new(pool, &self.config, &session.to_string(), seed);
+        Ok(Box::new(RefDbClient { session, merges: self.merges() }))
     }
 
     fn status<'a>(&'a self, node: &'a str) -> Answer<'a, Option<NodeStatus>> {
@@ -242,7 +270,11 @@ impl Database for RefDb {
                     continue;
                 }
                 held.push(match rows.remove(&name) {
-                    Some(row) => (key.clone(), reading(row.outcome), row.version.map(version)),
+                    Some(row) => {
+                        let reading = reading(row.outcome);
+                        let reading = if self.merges() { taken_apart(reading) } else { reading };
+                        (key.clone(), reading, row.version.map(version))
+                    }
                     None => (key.clone(), Reading::Nil, None),
                 });
             }
@@ -256,6 +288,7 @@ impl Database for RefDb {
             match self.config.policy {
                 Policy::SingleLeader(_) => same_position(pool, nodes).await,
                 Policy::Leaderless(_) => same_rows(pool, nodes).await,
+                Policy::MultiLeader(_) => same_changes(pool, nodes).await,
             }
         })
     }
@@ -279,6 +312,21 @@ async fn same_position(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     }
     match positions.iter().any(|position| *position != positions[0]) {
         true => Err(format!("positions differ: {positions:?}")),
+        false => Ok(()),
+    }
+}
+
+/// Everybody has applied the same changes. Whether that made the rows alike is for the checker.
+async fn same_changes(pool: &Pool, nodes: &[String]) -> Result<(), String> {
+    let mut statuses = Vec::new();
+    for node in nodes {
+        statuses.push(pool.status(node).await.map_err(|refusal| refusal.message)?.status);
+    }
+    match statuses.iter().any(|status| status.applied != statuses[0].applied) {
+        true => {
+            let counts: Vec<u64> = statuses.iter().map(|status| status.position).collect();
+            Err(format!("not every change is everywhere yet: {counts:?}"))
+        }
         false => Ok(()),
     }
 }

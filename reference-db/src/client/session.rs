@@ -9,8 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use super::pool::Pool;
 use super::quorum::Quorum;
 use super::replicas::placement;
-use crate::config::{Coordinator, ModeConfig, Policy, ReadPolicy};
+use crate::config::{Conflicts, Coordinator, ModeConfig, MultiLeader, Policy, ReadPolicy};
 use crate::modes::leaderless::hash;
+use crate::modes::multi_leader::layout::Layout;
 use crate::operation::{Code, Context, Operation, Refusal, Reply, Request, Version};
 
 /// How many nodes are tried for one operation, as long as each refuses definitely.
@@ -98,6 +99,16 @@ impl Session {
                     true => self.quorum.execute(&self.pool, self.datacentre, &request).await,
                     false => self.at_datacentre(request).await,
                 };
+                if let Ok(reply) = &outcome {
+                    self.learn(&keys, reply);
+                }
+                outcome
+            }
+            Policy::MultiLeader(mode) => {
+                let mode = mode.clone();
+                let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
+                let request = self.request(ops, false);
+                let outcome = self.in_datacentre(&mode, request, writes).await;
                 if let Ok(reply) = &outcome {
                     self.learn(&keys, reply);
                 }
@@ -208,6 +219,40 @@ impl Session {
         for _ in 1..HOPS {
             match self.pool.ask(&node, &request).await {
                 Err(refusal) if refusal.code == Code::Unreachable => node = self.another(&node),
+                other => return other.map_err(|refusal| Failed { refusal, node }),
+            }
+        }
+        self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
+    }
+
+    /// In the session's own datacentre: writes at its leader, reads where the policy says. Only a record's home may be elsewhere.
+    async fn in_datacentre(&mut self, mode: &MultiLeader, request: Request, writes: bool) -> Result<Reply, Failed> {
+        let nodes: Vec<String> = self.pool.nodes().map(str::to_string).collect();
+        let layout = Layout::new(&nodes, mode.datacentres, mode.topology);
+        let datacentre = layout.datacentre_of_session(&self.name);
+        let mut members = layout.members(datacentre);
+        match mode.reads {
+            _ if writes => members.truncate(1),
+            ReadPolicy::Leader | ReadPolicy::Token => members.truncate(1),
+            ReadPolicy::Sticky => members.sort_by_key(|node| std::cmp::Reverse(hash(&[node, &self.name]))),
+            ReadPolicy::Any => {
+                let first = self.rng.random_range(0..members.len().max(1));
+                members.rotate_left(first);
+            }
+        }
+        if writes && mode.conflicts == Conflicts::Avoid {
+            members = (0..mode.datacentres).map(|next| layout.leader(datacentre + next)).collect();
+        }
+        let mut rest = members.into_iter().map(str::to_string);
+        let mut node = rest.next().unwrap_or_default();
+        for _ in 1..HOPS {
+            match self.pool.ask(&node, &request).await {
+                // Where it is sent is where it goes next; a silent home is asked about elsewhere.
+                Err(Refusal { code: Code::NotLeader, leader: Some(leader), .. }) if leader != node => node = leader,
+                Err(refusal) if refusal.code == Code::Unreachable => match rest.next() {
+                    Some(next) => node = next,
+                    None => return Err(Failed { refusal, node }),
+                },
                 other => return other.map_err(|refusal| Failed { refusal, node }),
             }
         }

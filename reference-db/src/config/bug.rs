@@ -19,4 +19,14 @@ pub enum Bug {
     /// A node's dots go on under its old name from the counter that its disk holds: restored from an old copy it gives dots out twice, and
     /// replicas drop the second write.
     ReuseActor,
+    /// The first datacentre's changes are never recognised when they come round again: in a ring with `arrival-order` old values return for ever.
+    KeepLoop,
+    /// After a reconnect the first change that was not confirmed is skipped: replicas never converge.
+    DropChange,
+    /// `causal` does not wait: an update comes before its insert and is lost.
+    IgnoreCause,
+    /// A merge of sets forgets what was removed: removed elements come back.
+    ForgetTombstone,
+    /// Equal time stamps are not told apart: replicas keep different values.
+    LeaveTie,
 }

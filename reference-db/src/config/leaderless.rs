@@ -169,6 +169,9 @@ impl LeaderlessArgs {
             Bug::DropSibling if versions == Versions::Lww => "--versions vectors",
             Bug::ReuseActor if versions == Versions::Lww => "--versions vectors",
             Bug::ReuseActor if self.coordinator == Some(Coordinator::Client) => "--coordinator node",
+            Bug::KeepLoop | Bug::DropChange | Bug::IgnoreCause | Bug::ForgetTombstone | Bug::LeaveTie => {
+                "--mode multi-leader"
+            }
             _ => return Ok(()),
         };
         Err(format!("--bug {} goes with {needs}", word(bug)))

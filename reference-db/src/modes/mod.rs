@@ -1,6 +1,7 @@
 //! The table of modes.
 
 pub mod leaderless;
+pub mod multi_leader;
 pub mod single_leader;
 
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub const MODES: &[Entry] = &[
     Entry {
         name: "single-leader",
         about: "one leader orders all writes; followers copy its log (ack, failover, fencing, reads)",
+    },
+    Entry {
+        name: "multi-leader",
+        about: "a leader in each datacentre accepts writes; conflicts are resolved (topology, ordering, conflicts)",
     },
     Entry {
         name: "leaderless",
@@ -52,5 +57,6 @@ pub fn build(
     Ok(match &config.policy {
         Policy::SingleLeader(policy) => Box::new(single_leader::Node::recover(policy.clone(), identity, store, now)?),
         Policy::Leaderless(policy) => Box::new(leaderless::Node::recover(policy.clone(), identity, store)?),
+        Policy::MultiLeader(policy) => Box::new(multi_leader::Node::recover(policy.clone(), identity, store, now)?),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::structures::{Choices, Content, Placed};
 use crate::objects::ModelName;
-use crate::objects::calls::{Call, Calls, Function, NEVER, NIL, Outcome, Step, pair};
+use crate::objects::calls::{Call, Calls, Function, NIL, Outcome, Step, pair};
 
 /// What may be called, with every answer, but for times and keys.
 pub struct Menu {
@@ -70,7 +70,7 @@ impl Menu {
         let call = |(source, it): (usize, &Placed)| {
             let Item { f, input, output, outcome, .. } = self.items[it.content.code[1] as usize];
             let (process, start, end, key) = (it.process, it.start, it.end, it.content.code[0]);
-            Call { input, output, process, start, end: end.min(NEVER), key, source: source as u32, f, outcome }
+            Call { input, output, process, start, end, key, source: source as u32, f, outcome }
         };
         let all = placed.iter().enumerate().map(call).collect();
         Calls::new(all, self.steps.clone(), self.elements.clone()).expect("ranks rise and ranges are the menu's")

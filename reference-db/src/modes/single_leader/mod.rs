@@ -465,6 +465,7 @@ impl Protocol for Node {
             committed: self.committed,
             followers,
             sync_follower,
+            ..Status::default()
         }
     }
 }
