@@ -17,6 +17,8 @@ pub enum Claim {
     WritesStop(u64),
     /// No such silence lasts so many milliseconds.
     WritesGoOn(u64),
+    /// At least so many reads return concurrent values side by side: the price of losing none.
+    Siblings(u64),
 }
 
 /// What was seen of a claim.
@@ -57,7 +59,7 @@ impl Claim {
     pub fn guarantee(&self) -> Option<&'static str> {
         match self {
             Claim::Breaks(name) | Claim::Holds(name) => Some(name),
-            Claim::WritesStop(_) | Claim::WritesGoOn(_) => None,
+            Claim::WritesStop(_) | Claim::WritesGoOn(_) | Claim::Siblings(_) => None,
         }
     }
 
@@ -67,6 +69,7 @@ impl Claim {
             Claim::Breaks(name) | Claim::Holds(name) => name.to_string(),
             Claim::WritesStop(ms) => format!("writes stop for {:.1} s", *ms as f64 / 1e3),
             Claim::WritesGoOn(ms) => format!("writes never stop for {:.1} s", *ms as f64 / 1e3),
+            Claim::Siblings(_) => "siblings are kept".to_string(),
         }
     }
 
@@ -79,6 +82,11 @@ impl Claim {
             }
             Claim::WritesStop(ms) => self.silence(history, |longest| longest >= ms),
             Claim::WritesGoOn(ms) => self.silence(history, |longest| longest < ms),
+            Claim::Siblings(least) => {
+                let reads = judgement.counts.siblings;
+                let verdict = if reads >= least { Verdict::Shown } else { Verdict::Undecided };
+                self.answer(verdict, format!("{} reads returned several values", crate::verdict::grouped(reads)))
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use gainsay_checker::finding::{Anomaly, Judgement, Witness};
 
+use crate::run::FINAL_PROCESS;
+
 /// The story of an anomaly, line by line.
 pub fn tell(anomaly: &Anomaly, judgement: &Judgement) -> Vec<String> {
     let mut lines = vec![anomaly.sentence.clone()];
@@ -27,10 +29,10 @@ fn operation(witness: &Witness) -> String {
     };
     let at = witness.node.as_ref().map_or(String::new(), |node| format!(", served by {node}"));
     let position = witness.version.as_ref().map_or(String::new(), |version| format!(" at {version}"));
+    let who = if witness.process >= FINAL_PROCESS { "after healing".to_string() } else { format!("session {}", witness.session) };
     format!(
-        "{:.3} s to {end}, session {}: {}{at}{position} ({}, {})",
+        "{:.3} s to {end}, {who}: {}{at}{position} ({}, {})",
         seconds(witness.invoked),
-        witness.session,
         witness.text,
         witness.role,
         witness.outcome
