@@ -8,6 +8,7 @@
 mod claim;
 mod faults;
 mod leaderless;
+mod multi_leader;
 mod single_leader;
 mod story;
 
@@ -49,7 +50,7 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [single_leader::SCENARIOS, leaderless::SCENARIOS].into_iter().flatten()
+    [single_leader::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS].into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -76,8 +76,7 @@ pub fn main(args: &GalleryArgs) -> anyhow::Result<Exit> {
     anyhow::ensure!(args.time_limit >= SHORTEST, usage(format!("--time-limit: at least {} s", SHORTEST.as_secs())));
     let staged = chosen.into_iter().map(|scenario| stage(scenario, args)).collect::<anyhow::Result<Vec<_>>>()?;
     let sides: Vec<&Prepared> = staged.iter().flat_map(|staged| [&staged.breaks, &staged.holds]).collect();
-    let automatic =
-        Wanted { network: NetworkChoice::Auto, processes: ProcessChoice::Auto, clock: ClockChoice::Auto };
+    let automatic = Wanted { network: NetworkChoice::Auto, processes: ProcessChoice::Auto, clock: ClockChoice::Auto };
     let runner = Runner::start(automatic, &sides)?;
     let (mut exit, mut all) = (Exit::Held, Vec::new());
     for staged in &staged {
@@ -149,12 +148,7 @@ fn stage(scenario: &'static Scenario, args: &GalleryArgs) -> anyhow::Result<Stag
     Ok(Staged { scenario, breaks: side(&scenario.breaks)?, holds: side(&scenario.holds)? })
 }
 
-fn prepared(
-    scenario: &Scenario,
-    side: &Side,
-    schedule: Option<&Path>,
-    args: &GalleryArgs,
-) -> anyhow::Result<Prepared> {
+fn prepared(scenario: &Scenario, side: &Side, schedule: Option<&Path>, args: &GalleryArgs) -> anyhow::Result<Prepared> {
     let limit = args.time_limit.as_millis();
     let flags = format!("{} {} --db refdb --nemesis none --time-limit {limit}ms", side.mode, scenario.setting);
     let mut words: Vec<String> = flags.split_whitespace().map(str::to_string).collect();
@@ -195,8 +189,7 @@ fn show(staged: &Staged, runner: &Runner) -> anyhow::Result<Option<Shown>> {
 /// What became of a side's claims; of one that must hold, also which other promise of its mode was broken.
 fn judged(finished: &Finished, side: &Side, must_hold: bool) -> anyhow::Result<Vec<Seen>> {
     let history = verdict::read_history(&finished.dir.file("history.jsonl"))?;
-    let mut seen: Vec<Seen> =
-        side.claims.iter().map(|claim| claim.seen(&finished.judgement, &history)).collect();
+    let mut seen: Vec<Seen> = side.claims.iter().map(|claim| claim.seen(&finished.judgement, &history)).collect();
     if must_hold {
         seen.extend(gallery::betrayed(&finished.judgement, side.claims));
     }

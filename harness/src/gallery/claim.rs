@@ -3,8 +3,12 @@
 //! A claim that something breaks and a claim that something holds fail differently: a break that stays away says that the run had no
 //! luck, a promise that breaks says that somebody is wrong. What too little was seen of is neither kept nor broken.
 
+use gainsay_checker::checkers::staleness::measure;
 use gainsay_checker::finding::{Anomaly, Finding, Outcome};
-use gainsay_checker::{History, Judgement, Outcome as Ended};
+use gainsay_checker::{Case, History, Judgement, Outcome as Ended};
+
+/// With fewer reads the slowest hundredth says nothing.
+const FEWEST_READS: u64 = 300;
 
 /// One thing that a side must show.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +21,10 @@ pub enum Claim {
     WritesStop(u64),
     /// No such silence lasts so many milliseconds.
     WritesGoOn(u64),
+    /// Of a hundred reads, one misses something that was acknowledged at least so many milliseconds before.
+    StaleBy(u64),
+    /// Of a hundred reads, none misses something that was acknowledged so many milliseconds before.
+    FreshWithin(u64),
     /// At least so many reads return concurrent values side by side: the price of losing none.
     Siblings(u64),
 }
@@ -52,14 +60,14 @@ pub enum Verdict {
 impl Claim {
     /// Whether it says that something breaks.
     pub fn is_break(&self) -> bool {
-        matches!(self, Claim::Breaks(_) | Claim::WritesStop(_))
+        matches!(self, Claim::Breaks(_) | Claim::WritesStop(_) | Claim::StaleBy(_))
     }
 
     /// The guarantee that it is about, if it is about one.
     pub fn guarantee(&self) -> Option<&'static str> {
         match self {
             Claim::Breaks(name) | Claim::Holds(name) => Some(name),
-            Claim::WritesStop(_) | Claim::WritesGoOn(_) | Claim::Siblings(_) => None,
+            _ => None,
         }
     }
 
@@ -69,6 +77,8 @@ impl Claim {
             Claim::Breaks(name) | Claim::Holds(name) => name.to_string(),
             Claim::WritesStop(ms) => format!("writes stop for {:.1} s", *ms as f64 / 1e3),
             Claim::WritesGoOn(ms) => format!("writes never stop for {:.1} s", *ms as f64 / 1e3),
+            Claim::StaleBy(ms) => format!("reads {:.1} s behind", *ms as f64 / 1e3),
+            Claim::FreshWithin(ms) => format!("reads never {:.1} s behind", *ms as f64 / 1e3),
             Claim::Siblings(_) => "siblings are kept".to_string(),
         }
     }
@@ -82,6 +92,8 @@ impl Claim {
             }
             Claim::WritesStop(ms) => self.silence(history, |longest| longest >= ms),
             Claim::WritesGoOn(ms) => self.silence(history, |longest| longest < ms),
+            Claim::StaleBy(ms) => self.staleness(history, |behind| behind >= ms),
+            Claim::FreshWithin(ms) => self.staleness(history, |behind| behind < ms),
             Claim::Siblings(least) => {
                 let reads = judgement.counts.siblings;
                 let verdict = if reads >= least { Verdict::Shown } else { Verdict::Undecided };
@@ -93,7 +105,8 @@ impl Claim {
     fn judged(self, finding: Option<&Finding>) -> Seen {
         let is_break = self.is_break();
         let Some(finding) = finding else {
-            return self.answer(if is_break { Verdict::Unseen } else { Verdict::Undecided }, "was not judged".to_string());
+            return self
+                .answer(if is_break { Verdict::Unseen } else { Verdict::Undecided }, "was not judged".to_string());
         };
         let of = format!("{} {}", crate::verdict::grouped(finding.evidence.opportunities), finding.evidence.unit);
         match &finding.outcome {
@@ -104,7 +117,9 @@ impl Claim {
                 let text = format!("broken, {} of {of}", crate::verdict::grouped(*violations));
                 Seen { proof: proof.cloned(), ..self.answer(verdict, text) }
             }
-            Outcome::Held => self.answer(if is_break { Verdict::Unseen } else { Verdict::Shown }, format!("held, 0 of {of}")),
+            Outcome::Held => {
+                self.answer(if is_break { Verdict::Unseen } else { Verdict::Shown }, format!("held, 0 of {of}"))
+            }
             Outcome::Unknown { why } | Outcome::Vacuous { why } => {
                 self.answer(if is_break { Verdict::Unseen } else { Verdict::Undecided }, why.clone())
             }
@@ -113,12 +128,25 @@ impl Claim {
 
     fn silence(self, history: &History, as_claimed: impl Fn(u64) -> bool) -> Seen {
         let longest = longest_silence(history);
-        let verdict = match (as_claimed(longest), self.is_break()) {
+        let verdict = self.measured(as_claimed(longest));
+        self.answer(verdict, format!("for {:.1} s no write was acknowledged", longest as f64 / 1e3))
+    }
+
+    fn staleness(self, history: &History, as_claimed: impl Fn(u64) -> bool) -> Seen {
+        let staleness = measure(&Case::new(history));
+        let behind = staleness.nanoseconds.p99 / 1_000_000;
+        let verdict =
+            if staleness.reads < FEWEST_READS { Verdict::Undecided } else { self.measured(as_claimed(behind)) };
+        let reads = crate::verdict::grouped(staleness.reads);
+        self.answer(verdict, format!("99 of 100 reads at most {:.2} s behind, {reads} measured", behind as f64 / 1e3))
+    }
+
+    fn measured(&self, as_claimed: bool) -> Verdict {
+        match (as_claimed, self.is_break()) {
             (true, _) => Verdict::Shown,
             (false, true) => Verdict::Unseen,
             (false, false) => Verdict::Betrayed,
-        };
-        self.answer(verdict, format!("for {:.1} s no write was acknowledged", longest as f64 / 1e3))
+        }
     }
 
     fn answer(self, verdict: Verdict, text: String) -> Seen {
@@ -131,9 +159,7 @@ pub fn betrayed(judgement: &Judgement, claims: &[Claim]) -> Vec<Seen> {
     let spoken = |name: &str| claims.iter().any(|claim| claim.guarantee() == Some(name));
     let findings = judgement.findings.iter().filter(|finding| finding.asked && !spoken(&finding.guarantee));
     let broken = findings.filter(|finding| matches!(finding.outcome, Outcome::Broken { .. }));
-    broken
-        .map(|finding| Seen { what: finding.guarantee.clone(), ..Claim::Holds("").judged(Some(finding)) })
-        .collect()
+    broken.map(|finding| Seen { what: finding.guarantee.clone(), ..Claim::Holds("").judged(Some(finding)) }).collect()
 }
 
 /// The longest time under load without an acknowledged write, milliseconds.

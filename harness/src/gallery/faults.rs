@@ -60,8 +60,8 @@ pub enum Deed {
     Pause,
     /// Sets the clock ahead, or behind if negative, by so many milliseconds.
     Clock(i64),
-    /// Delays what goes to and from other nodes by so many milliseconds.
-    Slow(u64),
+    /// Delays what goes to and from other nodes by so many milliseconds, more or less by so many.
+    Slow(u64, u64),
 }
 
 impl Faults {
@@ -91,9 +91,7 @@ impl Strike {
             Deed::Kill => ("kill", Params::Nothing),
             Deed::Pause => ("pause", Params::Nothing),
             Deed::Clock(offset_ms) => ("clock", Params::Clock { offset_ms }),
-            Deed::Slow(delay_ms) => {
-                ("packet", Params::Packet { delay_ms, jitter_ms: delay_ms / 8, loss_percent: 0 })
-            }
+            Deed::Slow(delay_ms, jitter_ms) => ("packet", Params::Packet { delay_ms, jitter_ms, loss_percent: 0 }),
         };
         let victims = match self.whom {
             Whom::Leader => Victims::Leader,

@@ -15,7 +15,7 @@ const CLOCK_AHEAD: Faults = Faults::Every(
 /// One node is far away for most of the time.
 const SLOW_NODE: Faults = Faults::Every(
     3_500,
-    &[Strike { at_ms: 600, lasts_ms: 2_400, whom: Whom::Nodes(&["n2"]), deed: Deed::Slow(60) }],
+    &[Strike { at_ms: 600, lasts_ms: 2_400, whom: Whom::Nodes(&["n2"]), deed: Deed::Slow(60, 7) }],
 );
 
 /// The scenarios.
@@ -29,7 +29,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         faults: Faults::Every(
             4_500,
             &[
-                Strike { at_ms: 500, lasts_ms: 1_800, whom: Whom::Nodes(&["n2"]), deed: Deed::Slow(80) },
+                Strike { at_ms: 500, lasts_ms: 1_800, whom: Whom::Nodes(&["n2"]), deed: Deed::Slow(80, 10) },
                 Strike { at_ms: 2_500, lasts_ms: 1_500, whom: Whom::Nodes(&["n4"]), deed: Deed::Clock(60_000) },
             ],
         ),

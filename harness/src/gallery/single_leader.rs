@@ -9,10 +9,8 @@ use super::faults::{Deed, Faults, Strike, Whom};
 use super::{Scenario, Side};
 
 /// One follower is far away for most of the time.
-const SLOW_FOLLOWER: Faults = Faults::Every(
-    4_000,
-    &[Strike { at_ms: 700, lasts_ms: 2_800, whom: Whom::Follower(0), deed: Deed::Slow(150) }],
-);
+const SLOW_FOLLOWER: Faults =
+    Faults::Every(4_000, &[Strike { at_ms: 700, lasts_ms: 2_800, whom: Whom::Follower(0), deed: Deed::Slow(150, 18) }]);
 
 /// The leader is cut off from the others, but not from clients.
 const LEADER_CUT_OFF: Faults = Faults::Every(
@@ -33,7 +31,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: SLOW_FOLLOWER,
-        breaks: Side { mode: "--ack async --reads any", claims: &[Breaks("read-your-writes"), Holds("consistent-prefix")] },
+        breaks: Side {
+            mode: "--ack async --reads any",
+            claims: &[Breaks("read-your-writes"), Holds("consistent-prefix")],
+        },
         holds: Side { mode: "--ack async --reads token", claims: &[Holds("read-your-writes")] },
         prevented_by: "A token: the session remembers the position of its last write, and reads only where that has arrived.",
     },
@@ -139,10 +140,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader cut off, again and again",
         setting: "--workload register --nodes 3 --rate 400",
         faults: LEADER_CUT_OFF,
-        breaks: Side {
-            mode: "--ack async --lease off --reads leader",
-            claims: &[Breaks("linearizable")],
-        },
+        breaks: Side { mode: "--ack async --lease off --reads leader", claims: &[Breaks("linearizable")] },
         holds: Side { mode: "--ack semi-sync --lease on --reads leader", claims: &[Holds("linearizable")] },
         prevented_by: "A lease, which lets a leader answer reads only while no other can have been elected, with an acknowledgement that waits for a follower. One without the other is not enough: reads would be fresh and writes lost, or the other way round.",
     },

@@ -29,7 +29,11 @@ fn operation(witness: &Witness) -> String {
     };
     let at = witness.node.as_ref().map_or(String::new(), |node| format!(", served by {node}"));
     let position = witness.version.as_ref().map_or(String::new(), |version| format!(" at {version}"));
-    let who = if witness.process >= FINAL_PROCESS { "after healing".to_string() } else { format!("session {}", witness.session) };
+    let who = if witness.process >= FINAL_PROCESS {
+        "after healing".to_string()
+    } else {
+        format!("session {}", witness.session)
+    };
     format!(
         "{:.3} s to {end}, {who}: {}{at}{position} ({}, {})",
         seconds(witness.invoked),

@@ -9,5 +9,5 @@ mod write_once;
 use crate::workload::Workload;
 
 /// Every workload, in the order in which `gainsay list` shows them.
-pub const WORKLOADS: &[Workload] = 
+pub const WORKLOADS: &[Workload] =
     &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD, write_once::WORKLOAD];

@@ -10,7 +10,7 @@ use smallvec::smallvec;
 
 use crate::generator::{Context, Draft, Generator, Next};
 use crate::window::UniqueValues;
-use crate::workload::{Params, Workload};
+use crate::workload::Workload;
 
 /// So many of each client's newest keys are read.
 const NEWEST: u64 = 8;
