@@ -174,3 +174,89 @@ fn longest_silence(history: &History) -> u64 {
     times.sort_unstable();
     times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0) / 1_000_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gainsay_checker::{Evidence, Judgement};
+
+    fn finding(outcome: Outcome) -> Finding {
+        let evidence = Evidence { opportunities: 1_000, unit: "reads".to_string(), ..Evidence::default() };
+        Finding { guarantee: "lost-writes".to_string(), asked: true, outcome, evidence, took_ms: 0.0 }
+    }
+
+    fn broken() -> Outcome {
+        Outcome::Broken { violations: 3, anomalies: Vec::new(), times: Vec::new() }
+    }
+
+    fn judgement(outcome: Outcome) -> Judgement {
+        Judgement {
+            format: 1,
+            result: String::new(),
+            headline: String::new(),
+            findings: vec![finding(outcome)],
+            ledger: None,
+            divergence_ms: None,
+            counts: Default::default(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A history with writes acknowledged at these milliseconds of a load that lasts from 0 to 10 s.
+    fn writes(at: &[u64]) -> History {
+        let lines: Vec<String> = at
+            .iter()
+            .enumerate()
+            .flat_map(|(n, ms)| {
+                let event = |kind: &str, index: usize| {
+                    format!(
+                        r#"{{"index":{index},"time":{},"type":"{kind}","process":{n},"f":"write","value":["x",{n}]}}"#,
+                        ms * 1_000_000
+                    )
+                };
+                [event("invoke", 2 * n), event("ok", 2 * n + 1)]
+            })
+            .collect();
+        let mut history = History::read_any(lines.join("\n").as_bytes()).expect("a history");
+        history.phases = vec![("load".to_string(), 0), ("heal".to_string(), 10_000_000_000)];
+        history
+    }
+
+    #[test]
+    fn what_must_break_and_what_must_hold_fail_differently() {
+        let none = History::default();
+        let verdict = |claim: Claim, outcome: Outcome| claim.seen(&judgement(outcome), &none).verdict;
+        let vacuous = || Outcome::Vacuous { why: "too little".to_string() };
+        assert_eq!(verdict(Claim::Breaks("lost-writes"), broken()), Verdict::Shown);
+        assert_eq!(verdict(Claim::Breaks("lost-writes"), Outcome::Held), Verdict::Unseen);
+        assert_eq!(verdict(Claim::Holds("lost-writes"), Outcome::Held), Verdict::Shown);
+        assert_eq!(verdict(Claim::Holds("lost-writes"), broken()), Verdict::Betrayed);
+        assert_eq!(verdict(Claim::Holds("lost-writes"), vacuous()), Verdict::Undecided);
+        assert_eq!(verdict(Claim::Holds("convergence"), Outcome::Held), Verdict::Undecided, "it was not judged");
+    }
+
+    #[test]
+    fn a_promise_that_no_claim_speaks_of_still_counts() {
+        assert_eq!(betrayed(&judgement(broken()), &[Claim::Holds("convergence")]).len(), 1);
+        assert!(betrayed(&judgement(broken()), &[Claim::Breaks("lost-writes")]).is_empty());
+        assert!(betrayed(&judgement(Outcome::Held), &[]).is_empty());
+    }
+
+    #[test]
+    fn silence_is_measured_from_the_beginning_of_the_load_to_its_end() {
+        assert_eq!(longest_silence(&writes(&[1_000, 4_000, 6_000])), 4_000);
+        assert_eq!(longest_silence(&writes(&[5_500, 9_000])), 5_500);
+        assert_eq!(longest_silence(&writes(&[])), 10_000);
+        let seen = |claim: Claim| claim.seen(&judgement(Outcome::Held), &writes(&[1_000, 4_000, 6_000])).verdict;
+        assert_eq!(seen(Claim::WritesStop(3_900)), Verdict::Shown);
+        assert_eq!(seen(Claim::WritesStop(4_100)), Verdict::Unseen);
+        assert_eq!(seen(Claim::WritesGoOn(3_900)), Verdict::Betrayed);
+    }
+
+    #[test]
+    fn staleness_of_too_few_reads_decides_nothing() {
+        let seen = Claim::FreshWithin(500).seen(&judgement(Outcome::Held), &writes(&[1_000]));
+        assert_eq!(seen.verdict, Verdict::Undecided);
+    }
+}
