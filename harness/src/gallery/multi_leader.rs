@@ -144,4 +144,24 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
         prevented_by: "Accepting writes in each datacentre and resolving conflicts later; then they have to be resolved.",
     },
+    Scenario {
+        name: "home-moves",
+        figure: "",
+        about: "Conflicts are avoided by giving each record a home; when a home seems dead its records move, and it is not dead.",
+        under: "one datacentre cut off for 3 s",
+        setting: "--workload set --nodes 3 --rate 400 --ops-per-key 200",
+        faults: Faults::Every(
+            4_000,
+            &[Strike { at_ms: 800, lasts_ms: 3_000, whom: Whom::Nodes(&["n2"]), deed: Deed::Cut(Shape::Isolate) }],
+        ),
+        breaks: Side {
+            mode: "--mode multi-leader --conflicts avoid --home-timeout 1s",
+            claims: &[Breaks("lost-writes")],
+        },
+        holds: Side {
+            mode: "--mode multi-leader --conflicts avoid --home-timeout 60s",
+            claims: &[Holds("lost-writes")],
+        },
+        prevented_by: "Leaving homes where they are: whoever cannot reach a record's home cannot write it, until the home is back.",
+    },
 ];
