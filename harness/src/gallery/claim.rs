@@ -7,7 +7,7 @@ use gainsay_checker::checkers::staleness::measure;
 use gainsay_checker::finding::{Anomaly, Finding, Outcome};
 use gainsay_checker::{Case, History, Judgement, Outcome as Ended};
 
-/// With fewer reads the stalest tenth says nothing.
+/// Fewer reads say nothing of how stale reads can be.
 const FEWEST_READS: u64 = 300;
 
 /// One thing that a side must show.
@@ -21,9 +21,9 @@ pub enum Claim {
     WritesStop(u64),
     /// No such silence lasts so many milliseconds.
     WritesGoOn(u64),
-    /// Of ten reads, one misses something that was acknowledged at least so many milliseconds before.
+    /// The stalest read misses something that was acknowledged at least so many milliseconds before.
     StaleBy(u64),
-    /// Nine of ten reads miss nothing that was acknowledged so many milliseconds before.
+    /// No read misses anything that was acknowledged so many milliseconds before.
     FreshWithin(u64),
     /// At least so many reads return concurrent values side by side: the price of losing none.
     Siblings(u64),
@@ -77,8 +77,8 @@ impl Claim {
             Claim::Breaks(name) | Claim::Holds(name) => name.to_string(),
             Claim::WritesStop(ms) => format!("writes stop for {:.1} s", *ms as f64 / 1e3),
             Claim::WritesGoOn(ms) => format!("writes never stop for {:.1} s", *ms as f64 / 1e3),
-            Claim::StaleBy(ms) => format!("one read of ten {:.1} s behind", *ms as f64 / 1e3),
-            Claim::FreshWithin(ms) => format!("nine reads of ten not {:.1} s behind", *ms as f64 / 1e3),
+            Claim::StaleBy(ms) => format!("reads {:.1} s behind", *ms as f64 / 1e3),
+            Claim::FreshWithin(ms) => format!("no read {:.1} s behind", *ms as f64 / 1e3),
             Claim::Siblings(_) => "siblings are kept".to_string(),
         }
     }
@@ -134,11 +134,11 @@ impl Claim {
 
     fn staleness(self, history: &History, as_claimed: impl Fn(u64) -> bool) -> Seen {
         let staleness = measure(&Case::new(history));
-        let behind = staleness.nanoseconds.p90 / 1_000_000;
+        let behind = staleness.nanoseconds.max / 1_000_000;
         let verdict =
             if staleness.reads < FEWEST_READS { Verdict::Undecided } else { self.measured(as_claimed(behind)) };
         let reads = crate::verdict::grouped(staleness.reads);
-        self.answer(verdict, format!("9 of 10 reads at most {:.2} s behind, {reads} measured", behind as f64 / 1e3))
+        self.answer(verdict, format!("the stalest of {reads} reads was {:.2} s behind", behind as f64 / 1e3))
     }
 
     fn measured(&self, as_claimed: bool) -> Verdict {

@@ -12,6 +12,9 @@ const TAIL_MS: u64 = 400;
 /// The seed moves an onset by less than so much, milliseconds.
 const SWAY_MS: u64 = 200;
 
+/// As a strike's length: until the load ends. Nothing comes after it.
+pub const TO_THE_END: u64 = u64::MAX;
+
 /// The faults of a scenario.
 #[derive(Debug)]
 pub enum Faults {
@@ -68,14 +71,19 @@ impl Faults {
     /// The schedule for a load of `time_limit`; `None` where nothing is done.
     pub fn schedule(&self, time_limit: Duration, seed: u64) -> Option<Schedule> {
         let Faults::Every(period, strikes) = self else { return None };
-        let limit = u64::try_from(time_limit.as_millis()).unwrap_or(u64::MAX).saturating_sub(TAIL_MS);
+        let end = u64::try_from(time_limit.as_millis()).unwrap_or(u64::MAX);
+        let limit = end.saturating_sub(TAIL_MS);
         let mut schedule = Schedule::empty(seed);
         for round in 0..=limit / (*period).max(1) {
             let sway = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(round as u32 % 64) % SWAY_MS;
             for strike in *strikes {
                 let at_ms = round * period + strike.at_ms + sway;
-                if at_ms + strike.lasts_ms <= limit {
-                    let id = schedule.faults.len() as u64 + 1;
+                let id = schedule.faults.len() as u64 + 1;
+                if strike.lasts_ms == TO_THE_END && at_ms < limit {
+                    schedule.faults.push(Strike { lasts_ms: end - at_ms, ..*strike }.planned(id, at_ms));
+                    return Some(schedule);
+                }
+                if at_ms.saturating_add(strike.lasts_ms) <= limit {
                     schedule.faults.push(strike.planned(id, at_ms));
                 }
             }

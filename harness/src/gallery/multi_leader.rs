@@ -5,7 +5,7 @@
 use gainsay_nemesis::schedule::Shape;
 
 use super::claim::Claim::{Breaks, FreshWithin, Holds, Siblings, StaleBy, WritesGoOn, WritesStop};
-use super::faults::{Deed, Faults, Strike, Whom};
+use super::faults::{Deed, Faults, Strike, TO_THE_END, Whom};
 use super::{Scenario, Side};
 
 /// One datacentre is far away for most of the time.
@@ -114,19 +114,19 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "broken-ring",
         figure: "5-8",
         about: "Changes travel around a ring; one node dies, and what its predecessor has to say reaches nobody beyond it.",
-        under: "one datacentre of the ring killed",
-        setting: "--workload register --nodes 5 --rate 400 --ops-per-key 2000",
+        under: "one of five datacentres killed",
+        setting: "--workload register --nodes 5 --rate 200 --ops-per-key 2000",
         faults: Faults::Every(
             5_000,
-            &[Strike { at_ms: 800, lasts_ms: 3_500, whom: Whom::Nodes(&["n3"]), deed: Deed::Kill }],
+            &[Strike { at_ms: 800, lasts_ms: TO_THE_END, whom: Whom::Nodes(&["n3"]), deed: Deed::Kill }],
         ),
         breaks: Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology circular",
-            claims: &[StaleBy(500)],
+            claims: &[StaleBy(200)],
         },
         holds: Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology all-to-all",
-            claims: &[FreshWithin(500)],
+            claims: &[FreshWithin(200)],
         },
         prevented_by: "More than one path between any two nodes: all to all, where changes may overtake each other instead.",
     },
