@@ -109,8 +109,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader and another node cut off together",
         setting: "--workload register --nodes 5 --rate 400",
         faults: Faults::Every(
-            4_000,
-            &[Strike { at_ms: 800, lasts_ms: 2_200, whom: Whom::LeaderAnd(1), deed: Deed::Cut(Shape::Halves) }],
+            6_000,
+            &[Strike { at_ms: 800, lasts_ms: 2_000, whom: Whom::LeaderAnd(1), deed: Deed::Cut(Shape::Halves) }],
         ),
         breaks: Side { mode: "--ack semi-sync --reads leader", claims: &[Breaks("lost-writes")] },
         holds: Side { mode: "--ack sync --reads leader", claims: &[Holds("lost-writes")] },

@@ -4,7 +4,8 @@ use super::scene;
 
 /// The scenarios of `docs/GALLERY.md`, in its order.
 fn documented() -> Vec<String> {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/GALLERY.md")).expect("the gallery");
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/GALLERY.md")).expect("the gallery");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split('`').next()).map(str::to_string).collect()
 }
@@ -36,7 +37,9 @@ fn a_scenario_shows_both_sides_and_proves_what_broke() {
     let scene = scene();
     let ended = scene.run("gallery lost-tail --time-limit 7s --seed 3 --color never");
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for part in ["broke, as expected lost-writes", "held lost-writes", "served by n", "position", "meanwhile", "prevented by: "] {
+    for part in
+        ["broke, as expected lost-writes", "held lost-writes", "served by n", "position", "meanwhile", "prevented by: "]
+    {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
     let page = ended.stdout.lines().last().expect("the page's path").to_string();
