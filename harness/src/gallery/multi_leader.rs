@@ -122,11 +122,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ),
         breaks: Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology circular",
-            claims: &[StaleBy(200)],
+            claims: &[StaleBy(300)],
         },
         holds: Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology all-to-all",
-            claims: &[FreshWithin(200)],
+            claims: &[FreshWithin(300)],
         },
         prevented_by: "More than one path between any two nodes: all to all, where changes may overtake each other instead.",
     },
