@@ -15,6 +15,7 @@ pub mod database;
 pub mod databases;
 pub mod exit;
 mod forward;
+pub mod gallery;
 pub mod input;
 mod load;
 mod monitor;

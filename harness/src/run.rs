@@ -39,7 +39,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 /// How often they are asked.
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 /// Final reads are recorded as operations of processes from here on, one for each node.
-const FINAL_PROCESS: u64 = 1 << 40;
+pub const FINAL_PROCESS: u64 = 1 << 40;
 /// How long a client may take to end after the load is over.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 

@@ -9,6 +9,7 @@ mod convert;
 mod demo;
 mod explain;
 mod explanations;
+mod gallery;
 mod generate;
 mod list;
 pub mod options;
@@ -49,6 +50,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Shows in under a minute what this is: a mode that breaks beside one that holds
     Demo(demo::DemoArgs),
+    /// Shows each anomaly by name: the mode that has it beside one that does not
+    Gallery(gallery::GalleryArgs),
     /// Judges a history: a run's again, or one of another tool
     #[command(visible_alias = "analyze")]
     Check(Box<check::CheckArgs>),
@@ -105,6 +108,7 @@ fn parsed(args: Vec<OsString>) -> Exit {
     let outcome = match command {
         Command::Run(args) => run::main(*args),
         Command::Demo(args) => demo::main(&args),
+        Command::Gallery(args) => gallery::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Report(args) => check::report(&args),
         Command::Compare(args) => compare::main(&args),
@@ -132,6 +136,7 @@ const OVERVIEW: &str = "\
 gainsay finds out which consistency guarantees a replicated database keeps while it is harmed.
 
   gainsay demo                         a mode that breaks beside one that holds, in under a minute
+  gainsay gallery [NAME]               each anomaly of replication by name, and the mode that prevents it
   gainsay run                          30 s of load and faults on the reference database, a verdict
   gainsay run --ack async --reads any  another mode; `gainsay list` shows what there is
   gainsay run --db exec --start CMD --client CMD

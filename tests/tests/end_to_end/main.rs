@@ -3,6 +3,7 @@
 mod arguments;
 mod endings;
 mod faults;
+mod gallery;
 mod histories;
 mod inspected;
 mod planted;

@@ -4,8 +4,10 @@ mod append;
 mod register;
 mod session;
 mod set;
+mod write_once;
 
 use crate::workload::Workload;
 
 /// Every workload, in the order in which `gainsay list` shows them.
-pub const WORKLOADS: &[Workload] = &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD];
+pub const WORKLOADS: &[Workload] =
+    &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD, write_once::WORKLOAD];
