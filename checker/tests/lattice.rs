@@ -88,3 +88,23 @@ fn what_a_transaction_of_unknown_outcome_read_orders_no_versions() {
     let held = compare(&transactions(Shape::Registers, &[unknown, ok]), "an unknown read");
     assert_eq!(held.count_ones() as usize, QUESTIONS.len());
 }
+
+#[test]
+fn appends_that_nobody_saw_conflict_with_those_of_unknown_outcome_that_took_place() {
+    let ok = |process: u32, moves: Vec<Move>| Sketched {
+        process,
+        start: 10 * process,
+        end: 100 + process,
+        outcome: Outcome::Ok,
+        moves,
+    };
+    // Both append to key 0; the first missed the second's append to key 2, and nothing says which of both came later.
+    let moves = vec![Move::Write(0, 2), Move::Write(2, 1)];
+    let unknown = Sketched { process: 2, start: 20, end: u32::MAX, outcome: Outcome::Info, moves };
+    let sketch = [
+        ok(1, vec![Move::Write(0, 1), Move::Write(1, 1), Move::Read(2, Some(vec![]))]),
+        unknown,
+        ok(3, vec![Move::Read(2, Some(vec![1])), Move::Read(1, Some(vec![]))]),
+    ];
+    compare(&transactions(Shape::Lists, &sketch), "a conflict that only the outcome of a third shows");
+}

@@ -41,11 +41,18 @@ pub fn open(txns: &Transactions) -> bool {
     if txns.shape == Shape::Registers {
         return true;
     }
+    // One of unknown outcome took place if any of its appends was seen.
+    let mut counts: Vec<bool> = txns.txns.iter().map(|txn| txn.outcome == Outcome::Ok).collect();
+    for version in (0..txns.place.len()).filter(|&version| txns.place[version] != NOBODY) {
+        if let Some(counts) = counts.get_mut(txns.writer[version] as usize) {
+            *counts = true;
+        }
+    }
     // Two transactions whose appends to one list nobody saw.
     let mut hidden = vec![NOBODY; txns.keys.len()];
     for (version, &place) in txns.place.iter().enumerate() {
         let writer = txns.writer[version];
-        if place != NOBODY || writer == NOBODY || txns.txns[writer as usize].outcome != Outcome::Ok {
+        if place != NOBODY || !counts.get(writer as usize).is_some_and(|&it| it) {
             continue;
         }
         let key = txns.version_key[version] as usize;

@@ -338,8 +338,8 @@ impl<'a> Walk<'a> {
                 }
                 let latest = &mut self.until[access.from as usize];
                 *latest = until.max(*latest);
-                if let Some(&writer) = self.txns.writer.get(access.from as usize) {
-                    let writer = &mut self.due[writer as usize];
+                let writer = self.txns.writer.get(access.from as usize).copied().unwrap_or(NOBODY);
+                if let Some(writer) = self.due.get_mut(writer as usize) {
                     *writer = due.min(*writer);
                 }
             }
@@ -441,10 +441,10 @@ impl<'a> Walk<'a> {
         for access in self.accesses.of_txn(t) {
             let now = self.now[access.key as usize];
             if access.from != ANY && access.from != now {
-                return Some(match self.txns.writer.get(access.from as usize) {
-                    Some(&writer) if self.state[writer as usize] != State::Committed => Obstacle::Needs(writer, None),
-                    _ => Obstacle::Never,
-                });
+                // Of what is shown before an append nobody may be the writer.
+                let writer = self.txns.writer.get(access.from as usize).copied().unwrap_or(NOBODY);
+                let needed = self.state.get(writer as usize).is_some_and(|&state| state != State::Committed);
+                return Some(if needed { Obstacle::Needs(writer, None) } else { Obstacle::Never });
             }
             if !access.writes() {
                 continue;
@@ -575,7 +575,7 @@ impl<'a> Walk<'a> {
     /// The blind write from which updates led to `version`; nothing if they began at the initial state.
     fn head(&self, mut version: u32) -> Option<u32> {
         loop {
-            let writer = *self.txns.writer.get(version as usize)?;
+            let writer = self.txns.writer.get(version as usize).copied().filter(|&writer| writer != NOBODY)?;
             let access = self.accesses.of_txn(writer).iter().find(|access| access.to == version)?;
             if access.from == ANY {
                 return Some(version);
@@ -627,6 +627,22 @@ mod tests {
             }
             assert!(orders > 20 * missed && orders > 1_000, "{shape:?}: {orders} found, {missed} missed");
         }
+    }
+
+    #[test]
+    fn an_append_after_what_nobody_wrote_has_no_order() {
+        use crate::txn::builder::{Builder, Raw};
+        let mut builder = Builder::new(Shape::Lists);
+        let process = builder.process(0);
+        let txn = builder.open(process, 0, 0, 0);
+        builder.close(txn, 1, 1, 0, Outcome::Ok);
+        builder.fill(txn);
+        let key = builder.key(Raw::Int(0));
+        let [garbage, own] = [7, 8].map(|value| builder.version(key, Raw::Int(value)));
+        builder.write(key, own);
+        builder.read_list(key, &[garbage, own]);
+        let txns = builder.finish().expect("it is well-formed");
+        assert!(!found(&txns));
     }
 
     #[test]
