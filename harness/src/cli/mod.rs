@@ -136,13 +136,12 @@ const OVERVIEW: &str = "\
 gainsay finds out which consistency guarantees a replicated database keeps while it is harmed.
 
   gainsay demo                         a mode that breaks beside one that holds, in under a minute
-  gainsay gallery [NAME]               each anomaly of replication by name, and the mode that prevents it
+  gainsay gallery [NAME]               what each mode breaks, by name, beside one that does not
   gainsay run                          30 s of load and faults on the reference database, a verdict
   gainsay run --ack async --reads any  another mode; `gainsay list` shows what there is
   gainsay run --db exec --start CMD --client CMD
                                        your own database
   gainsay check DIR|FILE…              judge a history again, or one of another tool
-  gainsay explain NAME                 what an anomaly or a model means
   gainsay convert FILE --to FORMAT     write a history in another format
   gainsay generate --anomaly NAME      make up a history, with something wrong in it
   gainsay report DIR                   render the report again

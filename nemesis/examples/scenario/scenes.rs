@@ -264,8 +264,9 @@ fn with_word(word: &str) -> Vec<i32> {
 pub fn kill(stage: &Stage) {
     let word = format!("gainsay-kill-{}", std::process::id());
     let sleeper = format!("exec -a {word} sleep 1000");
+    // With job control `wait` also returns when a child is stopped: it must go on, or the node would end while it is being paused.
     let script = format!(
-        "trap '' TERM; ({sleeper}) & setsid bash -c '({sleeper}) & (setsid bash -c \"{sleeper}\" &)'; set -m; ({sleeper}) & wait; wait; wait"
+        "trap '' TERM; ({sleeper}) & setsid bash -c '({sleeper}) & (setsid bash -c \"{sleeper}\" &)'; set -m; ({sleeper}) & while :; do wait; done"
     );
     let hosts = &stage.hosts;
     for round in 0..3 {
