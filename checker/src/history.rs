@@ -234,14 +234,15 @@ impl History {
 
 /// Pairs events one by one, for callers that produce them as they go.
 #[derive(Default)]
-struct Builder {
+pub(crate) struct Builder {
     history: History,
     open: FastMap<Process, usize>,
     last: Option<(u64, u64)>,
 }
 
 impl Builder {
-    fn push(&mut self, event: Event) -> Result<(), HistoryError> {
+    /// Takes the next event.
+    pub(crate) fn push(&mut self, event: Event) -> Result<(), HistoryError> {
         let (index, time) = match &event {
             Event::Op(op) => (op.index, op.time),
             Event::Note(note) => (note.index, note.time),
@@ -373,7 +374,8 @@ impl Builder {
         fault.proof = why;
     }
 
-    fn finish(self) -> History {
+    /// What the events were.
+    pub(crate) fn finish(self) -> History {
         self.history
     }
 }

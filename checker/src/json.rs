@@ -253,11 +253,6 @@ fn parse_generally(line: &[u8]) -> Result<Event, String> {
     event(serde_json::from_slice(line).map_err(|error| format!("not an event: {error}"))?)
 }
 
-/// The event that a JSON value is, for readers of other formats. The error is a sentence.
-pub(crate) fn event_from_value(value: Value) -> Result<Event, String> {
-    event(serde_json::from_value(value).map_err(|error| format!("not an event: {error}"))?)
-}
-
 fn event(line: Line) -> Result<Event, String> {
     let index = line.index.ok_or("the event has no index")?;
     let time = line.time.unwrap_or(0).max(0) as u64;

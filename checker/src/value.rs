@@ -153,7 +153,8 @@ fn map(items: Vec<Value>, at: usize) -> Result<Value, Wrong> {
 }
 
 /// A string's text with its escapes resolved; those of EDN that occur in histories are those of JSON.
-fn unescape(raw: &[u8], at: usize) -> Result<Cow<'_, str>, Wrong> {
+/// A string without its quotes and escapes; `at` is where it stands.
+pub(crate) fn unescape(raw: &[u8], at: usize) -> Result<Cow<'_, str>, Wrong> {
     if !raw.contains(&b'\\') {
         return Ok(String::from_utf8_lossy(raw));
     }

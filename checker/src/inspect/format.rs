@@ -2,7 +2,7 @@
 
 use crate::formats::{awdit, dbcop, plume};
 use crate::history::HistoryError;
-use crate::text::{self, Scanner, Syntax, Token, events::Who, template::Template};
+use crate::text::{self, Scanner, Syntax, Token, events::Who, template::Learnt};
 use crate::txn::Transactions;
 
 /// A way to write histories.
@@ -136,16 +136,14 @@ pub fn events_of_log(text: &[u8]) -> Result<Vec<u8>, HistoryError> {
 pub(super) fn functions(text: &[u8], syntax: Syntax) -> Result<Vec<String>, HistoryError> {
     let mut names: Vec<String> = Vec::new();
     let mut last: &[u8] = b"\0";
-    let mut lines = text::events(text, syntax);
-    let mut template: Option<Template<'_>> = None;
+    let mut lines = Learnt::new(text, syntax);
     loop {
-        let at = lines.at() + text[lines.at()..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        // Of a line laid out as the one before, the name is the same.
-        if let Some((_, next)) = template.as_ref().and_then(|template| template.read(text, at)) {
-            lines.seek(next);
+        // Of a line laid out as one before, the name was seen.
+        if let Some((_, next)) = lines.guess() {
+            lines.accept(next);
             continue;
         }
-        let head = match lines.next() {
+        let head = match lines.general() {
             None => break,
             Some(Ok(head)) => head,
             Some(Err(wrong)) if crate::log::torn(text, &wrong) => break,
@@ -153,7 +151,6 @@ pub(super) fn functions(text: &[u8], syntax: Syntax) -> Result<Vec<String>, Hist
                 return Err(HistoryError::Line { line: text::line_of(text, wrong.at), why: wrong.what });
             }
         };
-        template = Template::learn(text, at, syntax).or(template);
         if head.who == Who::Other || head.f == last {
             continue;
         }

@@ -23,7 +23,8 @@ pub(crate) struct Names {
 const REMEMBERED: usize = 12;
 
 impl Names {
-    fn get(&mut self, name: &str) -> Arc<str> {
+    /// The text, kept once.
+    pub(crate) fn get(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.known.iter().find(|known| known.as_ref() == name) {
             return known.clone();
         }

@@ -79,6 +79,11 @@ impl<'t> Lines<'t> {
         self.scanner.at()
     }
 
+    /// How the text is read.
+    pub fn syntax(&self) -> Syntax {
+        self.scanner.syntax()
+    }
+
     /// Goes on at byte `at`, which must be where an event begins or space before it.
     pub fn seek(&mut self, at: usize) {
         self.scanner = self.scanner.clone().from(at);

@@ -7,7 +7,7 @@
 //! Where the value comes last, its end is the end of its line but for the closing bracket, and no bracket is counted. That is a *guess*: a value that turns out to be
 //! more than one form has to be read again in the general way.
 
-use super::{Head, Scanner, Syntax, Token, events::Rest, events::Who};
+use super::{Head, Lines, Scanner, Syntax, Token, Wrong, events::Rest, events::Who};
 use crate::event::Kind;
 
 /// What stands at a place.
@@ -19,7 +19,34 @@ enum Field {
     Process,
     Value,
     LastValue,
+    Session,
+    User,
+    Node,
+    Version,
+    Intended,
+    Error,
+    Last,
     Other,
+}
+
+impl Field {
+    fn of(name: &[u8]) -> Field {
+        match name {
+            b"index" => Field::Index,
+            b"time" => Field::Time,
+            b"process" => Field::Process,
+            b"type" => Field::Kind,
+            b"value" => Field::Value,
+            b"session" => Field::Session,
+            b"user" => Field::User,
+            b"node" => Field::Node,
+            b"version" | b"position" => Field::Version,
+            b"intended" => Field::Intended,
+            b"error" => Field::Error,
+            b"final" => Field::Last,
+            _ => Field::Other,
+        }
+    }
 }
 
 /// A layout: texts, each with what follows it.
@@ -53,23 +80,15 @@ impl<'t> Template<'t> {
             scanner.next_byte()?;
             let mut start = scanner.at();
             let value = scanner.skip().ok()?;
-            let field = match name {
-                b"index" => Field::Index,
-                b"time" => Field::Time,
-                b"process" => Field::Process,
-                b"value" => Field::Value,
-                b"type" => {
-                    start += usize::from(matches!(value.first(), Some(b':' | b'"')));
-                    Field::Kind
-                }
-                b"f" => {
-                    // The same in all lines of this layout, and so part of the text between.
-                    f = value.strip_prefix(b":").unwrap_or_else(|| value.trim_ascii().trim_quotes());
-                    continue;
-                }
-                b"final" | b"version" | b"position" | b"session" | b"user" | b"node" | b"intended" => return None,
-                _ => Field::Other,
-            };
+            if name == b"f" {
+                // The same in all lines of this layout, and so part of the text between.
+                f = value.strip_prefix(b":").unwrap_or_else(|| value.trim_ascii().trim_quotes());
+                continue;
+            }
+            let field = Field::of(name);
+            if field == Field::Kind {
+                start += usize::from(matches!(value.first(), Some(b':' | b'"')));
+            }
             parts.push((&text[before..start], field));
             before = match field {
                 Field::Kind => start + kind_len(&text[start..]),
@@ -131,12 +150,20 @@ impl<'t> Template<'t> {
                     head.value = &text[here..last];
                     return Some((head, end + 1));
                 }
-                Field::Value | Field::Other => {
+                field => {
                     let mut scanner = Scanner::new(text, self.syntax).from(here);
                     let span = scanner.skip().ok()?;
                     here = scanner.at();
-                    if field == Field::Value {
-                        head.value = span;
+                    match field {
+                        Field::Value => head.value = span,
+                        Field::Session => head.rest.session = span,
+                        Field::User => head.rest.user = span,
+                        Field::Node => head.rest.node = span,
+                        Field::Version => head.rest.version = span,
+                        Field::Intended => head.rest.intended = span,
+                        Field::Error => head.rest.error = span,
+                        Field::Last => head.rest.last = span,
+                        _ => {}
                     }
                 }
             }
@@ -150,6 +177,80 @@ impl<'t> Template<'t> {
             return None;
         }
         Some((head, here + 1))
+    }
+}
+
+/// How many layouts are remembered: about one for each name of an operation and each way to end.
+const LAYOUTS: usize = 8;
+
+/// The events of a text, by the layouts of the lines before where one fits.
+#[derive(Debug)]
+pub struct Learnt<'t> {
+    text: &'t [u8],
+    lines: Lines<'t>,
+    layouts: Vec<Template<'t>>,
+    /// Which of them fitted last, and which is given up next.
+    last: usize,
+    oldest: usize,
+}
+
+impl<'t> Learnt<'t> {
+    /// At the beginning of `text`.
+    pub fn new(text: &'t [u8], syntax: Syntax) -> Learnt<'t> {
+        let lines = super::events(text, syntax);
+        Learnt { text, lines, layouts: Vec::new(), last: 0, oldest: 0 }
+    }
+
+    /// The next event if it is laid out as one before, and the byte to [`accept`](Learnt::accept) if its value is what was guessed: one form.
+    #[inline]
+    pub fn guess(&mut self) -> Option<(Head<'t>, usize)> {
+        let at = self.begin();
+        if let Some(found) = self.layouts.get(self.last)?.read(self.text, at) {
+            return Some(found);
+        }
+        for (number, layout) in self.layouts.iter().enumerate() {
+            if let Some(found) = layout.read(self.text, at) {
+                self.last = number;
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Goes on behind an event that was guessed right.
+    #[inline]
+    pub fn accept(&mut self, next: usize) {
+        self.lines.seek(next);
+    }
+
+    /// The next event, read in the general way and learnt from.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`events`](super::events).
+    pub fn general(&mut self) -> Option<Result<Head<'t>, Wrong>> {
+        let at = self.begin();
+        let next = self.lines.next()?;
+        if next.is_ok()
+            && let Some(layout) = Template::learn(self.text, at, self.lines.syntax())
+        {
+            if self.layouts.len() < LAYOUTS {
+                self.last = self.layouts.len();
+                self.layouts.push(layout);
+            } else {
+                self.last = self.oldest;
+                self.layouts[self.oldest] = layout;
+                self.oldest = (self.oldest + 1) % LAYOUTS;
+            }
+        }
+        Some(next)
+    }
+
+    /// Where the next event begins.
+    #[inline]
+    fn begin(&self) -> usize {
+        let at = self.lines.at();
+        at + self.text[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
     }
 }
 

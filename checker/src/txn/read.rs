@@ -8,7 +8,7 @@ use super::builder::{Builder, Raw};
 use super::transactions::{LIMIT, NIL, Shape, Transactions, UNKNOWN};
 use crate::event::Kind;
 use crate::history::{HistoryError, Outcome};
-use crate::text::{self, Bracket, Head, Scanner, Syntax, Token, Wrong, events::Who, template::Template};
+use crate::text::{self, Bracket, Head, Scanner, Syntax, Token, Wrong, events::Who, template::Learnt};
 
 impl Transactions {
     /// Reads the transactions of a history in EDN or JSON.
@@ -22,26 +22,18 @@ impl Transactions {
     pub fn read(text: &[u8], syntax: Syntax) -> Result<Transactions, HistoryError> {
         let shape = shape_of(text, syntax).unwrap_or(Shape::Lists);
         let mut reader = Reader::new(text, syntax, shape);
-        let mut lines = text::events(text, syntax);
-        let mut template: Option<Template<'_>> = None;
+        let mut lines = Learnt::new(text, syntax);
         loop {
-            let mut at = lines.at();
-            while text.get(at).is_some_and(u8::is_ascii_whitespace) {
-                at += 1;
-            }
             // A line laid out as one before, whose value reads as one value, needs no closer look.
-            if let Some((head, next)) = template.as_ref().and_then(|template| template.read(text, at))
+            if let Some((head, next)) = lines.guess()
                 && reader.meet_guess(&head)
             {
-                lines.seek(next);
+                lines.accept(next);
                 continue;
             }
-            let met = match lines.next() {
+            let met = match lines.general() {
                 None => break,
-                Some(Ok(head)) => {
-                    template = Template::learn(text, at, syntax).or(template);
-                    reader.meet(&head)
-                }
+                Some(Ok(head)) => reader.meet(&head),
                 Some(Err(wrong)) if crate::log::torn(text, &wrong) && reader.rank > 0 => {
                     reader.notes.push("the history ends in the middle of its last line, which was left out".into());
                     break;
@@ -191,7 +183,7 @@ impl<'t> Reader<'t> {
     /// Meets an event whose value may be more than one form. Whether it did; if not, nothing has changed.
     fn meet_guess(&mut self, head: &Head<'t>) -> bool {
         let Who::Client(process) = head.who else { return false };
-        if head.f != b"txn" && !head.f.is_empty() {
+        if (head.f != b"txn" && !head.f.is_empty()) || !head.rest.last.is_empty() {
             return false;
         }
         let process = self.process(process);
