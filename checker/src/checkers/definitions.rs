@@ -4,6 +4,7 @@
 //! writes) explain every value and satisfy the condition (Viotti & Vukolić 2016), for each session on its own. Both are simply tried. Nothing
 //! is shared with the checkers but the histories.
 
+pub mod lost;
 pub mod tiny;
 
 use tiny::{Tiny, What};

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Compared, Family, settle};
 use crate::checker::{Answer, Case};
 use crate::checkers::CHECKERS;
+use crate::checkers::definitions::lost::World;
 use crate::checkers::definitions::tiny::{Tiny, What, history, lists, registers};
 use crate::checkers::definitions::{Claim, Guarantee, holds, prefix_holds};
 use crate::evidence::Budget;
@@ -35,7 +36,16 @@ pub(super) fn families() -> Vec<Family> {
     vec![
         Family::new(lines("registers"), |seed| compare(seed, |rng, count| registers(rng, count, 0))),
         Family::new(lines("lists"), |seed| compare(seed, lists)),
+        Family::one("registers, lists and sets, lost-writes", "its definition", lost),
     ]
+}
+
+fn lost(seed: u64) -> Compared {
+    let world = World::drawn(&mut ChaCha8Rng::seed_from_u64(seed));
+    let history = world.history();
+    let said = said(&Case::new(&history), "lost-writes");
+    let truth = world.is_explained();
+    settle(said, Some(truth), || format!("{said:?} by us, {truth} by the definition: {world:?}"))
 }
 
 /// How often a history that no guarantee explains is drawn again.
@@ -118,4 +128,20 @@ fn judged(ops: &[Tiny], case: &Case<'_>) -> Vec<Compared> {
         settle(said, Some(truth), || format!("{said:?} by us, {truth} by the definition: {ops:?}"))
     };
     GUARANTEES.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::definitions::lost::{Deed, Done, Holds};
+
+    #[test]
+    fn a_replica_that_shows_everything_in_another_order_has_lost_nothing() {
+        let done = |from, value| Done { from, to: from + 2, known: true, deed: Deed::Put(value) };
+        let mut world =
+            World { holds: Holds::List, done: vec![done(1, 4), done(2, 5)], finals: vec![vec![4, 5], vec![5, 4]] };
+        assert_eq!(said(&Case::new(&world.history()), "lost-writes"), Some(true));
+        world.finals[1] = vec![5];
+        assert_eq!(said(&Case::new(&world.history()), "lost-writes"), Some(false));
+    }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Fate, Loss, counts, first_showing, kind_of_loss, registers};
+use crate::action::{Atom, Reading};
 use crate::facts::{Deed, Facts, Kind, NONE, Part, Shown};
 use crate::finding::Ledger;
 use crate::history::Outcome;
@@ -88,6 +89,7 @@ fn finals<'a>(facts: &'a Facts, key: usize, nodes: &[Arc<str>]) -> Vec<Final<'a>
         let shown = facts.shown_by(part).iter().filter(|&&write| write != NONE);
         let present = match part.shown {
             Shown::Prefix(_) => FastMap::default(),
+            Shown::Skip => by_value(facts, key, part),
             _ => shown.map(|&write| (facts.writes[write as usize].stands, ())).collect(),
         };
         let twin = finals.iter().find(|other| other.part.shown == part.shown && other.present == present);
@@ -100,6 +102,15 @@ fn finals<'a>(facts: &'a Facts, key: usize, nodes: &[Arc<str>]) -> Vec<Final<'a>
     }
     finals.sort_by_key(|last| last.node);
     finals
+}
+
+/// The writes of the elements of a list that contradicts another: its order is wrong, what is there is there all the same.
+fn by_value(facts: &Facts, key: usize, part: &Part) -> FastMap<u32, ()> {
+    let Some(Reading::Many(elements)) = facts.reading(part) else { return FastMap::default() };
+    let shown: FastMap<&Atom, ()> = elements.iter().map(|element| (element, ())).collect();
+    let writes = facts.keys[key].writes.iter();
+    let there = writes.filter(|&&write| facts.value_of(write).is_some_and(|value| shown.contains_key(value)));
+    there.map(|&write| (facts.writes[write as usize].stands, ())).collect()
 }
 
 fn elements(facts: &Facts, key: usize) -> bool {
