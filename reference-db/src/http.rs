@@ -7,10 +7,13 @@
 //! | `GET /v1/health` | the run's identity, and whether clients can be served |
 //! | `GET /v1/status` | role, term, position, who leads, the node's wall clock |
 //! | `GET /v1/dump` | everything that this very replica holds, as of one position |
-//! | `GET /v1/metrics` | counters |
+//! | `GET /v1/metrics` | counters and gauges, in Prometheus's text format |
 //! | `POST /v1/promote` | makes this node the leader; planned, it loses nothing |
 //!
 //! Every refusal has a body `{"error": {"code", "definite", "message", "leader"}}`; `definite` says that the operation certainly did not happen.
+
+mod intake;
+mod metrics;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -29,7 +32,7 @@ use crate::config::Policy;
 use crate::mode::Status;
 use crate::modes::{leaderless, multi_leader};
 use crate::node::{Answer, Answered, Arrival, Published};
-use crate::operation::{Code, Outcome, Refusal, ReplicaReply, ReplicaRequest, Request, Version};
+use crate::operation::{Code, Outcome, Refusal, ReplicaReply, Version};
 use crate::store::snapshot;
 
 /// The longest that any request waits inside.
@@ -67,23 +70,34 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/dump", get(dump))
         .route("/v1/metrics", get(metrics))
         .route("/v1/promote", post(promote))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(otherwise)
         .with_state(context)
 }
 
-async fn txn(State(context): Shared, body: axum::body::Bytes) -> Response {
-    let request: Request = match serde_json::from_slice(&body) {
-        Ok(request) => request,
-        Err(error) => return refused(&Refusal::definite(Code::BadRequest, format!("the body is no request: {error}"))),
-    };
-    answered(ask(&context, |answer| Arrival::Request(request, answer)).await)
+async fn nowhere(uri: axum::http::Uri) -> Response {
+    let why = format!("there is nothing at {}; requests go to /v1/txn", uri.path());
+    (StatusCode::NOT_FOUND, Json(json!({ "error": Refusal::definite(Code::BadRequest, why) }))).into_response()
 }
 
-async fn replica(State(context): Shared, body: axum::body::Bytes) -> Response {
-    let request: ReplicaRequest = match serde_json::from_slice(&body) {
-        Ok(request) => request,
-        Err(error) => return refused(&Refusal::definite(Code::BadRequest, format!("the body is no request: {error}"))),
-    };
-    answered(ask(&context, |answer| Arrival::Replica(request, answer)).await)
+async fn otherwise(method: axum::http::Method, uri: axum::http::Uri) -> Response {
+    let other = if method == axum::http::Method::POST { "GET" } else { "POST" };
+    let why = format!("{method} is not how {} is asked; use {other}", uri.path());
+    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": Refusal::definite(Code::BadRequest, why) }))).into_response()
+}
+
+async fn txn(State(context): Shared, body: axum::body::Body) -> Response {
+    match intake::read(body).await {
+        Ok(request) => answered(ask(&context, |answer| Arrival::Request(request, answer)).await),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn replica(State(context): Shared, body: axum::body::Body) -> Response {
+    match intake::read(body).await {
+        Ok(request) => answered(ask(&context, |answer| Arrival::Replica(request, answer)).await),
+        Err(refusal) => refused(&refusal),
+    }
 }
 
 async fn promote(State(context): Shared) -> Response {
@@ -177,13 +191,11 @@ fn published(context: &Context) -> std::sync::MutexGuard<'_, Published> {
 }
 
 async fn metrics(State(context): Shared) -> Response {
-    let published = published(&context);
-    let mut lines: Vec<String> =
-        published.metrics.iter().map(|(name, value)| format!("refdb_{name} {value}\n")).collect();
-    lines.push(format!("refdb_position {}\n", published.status.position));
-    lines.push(format!("refdb_term {}\n", published.status.term));
-    lines.sort();
-    lines.concat().into_response()
+    let text = {
+        let published = published(&context);
+        metrics::text(&published.metrics, &published.status, context.began.elapsed().as_secs_f64())
+    };
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
 /// A key as one replica holds it.

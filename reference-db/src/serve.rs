@@ -92,6 +92,7 @@ fn natural(name: &str) -> (String, u64) {
 
 fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyhow::Result<()> {
     let began = Instant::now();
+    raise_descriptors();
     std::fs::create_dir_all(&arguments.dir).with_context(|| format!("creating {}", arguments.dir.display()))?;
     let fsync = if config.fsync == FsyncPolicy::Always { Fsync::Always } else { Fsync::Never };
     let mut store =
@@ -122,6 +123,14 @@ fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyh
     say(&arguments.name, began, "ends");
     runtime.shutdown_background();
     outcome
+}
+
+/// Many clients need many descriptors: as many as the machine allows. Where it refuses, what there is has to do.
+fn raise_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 async fn listen(
