@@ -159,19 +159,37 @@ impl Reader {
     /// Takes an event whose value was read; of what is no client's there is none.
     fn meet(&mut self, head: &Head<'_>, steps: Steps) -> Result<(), Stop> {
         let (index, time) = self.place(head)?;
-        let event = match head.who {
+        let wrong = |why: String| Wrong::new(head.at, why);
+        let took = match head.who {
             Who::Unnamed => {
-                let why = "the event names no process, and sessions are told apart by theirs";
-                return Err(Wrong::new(head.at, why).into());
+                return Err(wrong("the event names no process, and sessions are told apart by theirs".into()).into());
             }
             Who::Other => {
                 let f = String::from_utf8_lossy(head.f).into_owned();
-                let value = self.general(head.value).map_err(|why| Wrong::new(head.at, why))?;
-                Event::Note(Note { index, time, f, value })
+                let value = self.general(head.value).map_err(wrong)?;
+                self.builder.push(Event::Note(Note { index, time, f, value }))
             }
-            Who::Client(process) => Event::Op(self.operation(head, index, time, Process(process), steps)?),
+            Who::Client(process) => {
+                let rest = &head.rest;
+                let operation = OpEvent {
+                    index,
+                    time,
+                    intended: str::from_utf8(rest.intended).ok().and_then(|digits| digits.parse().ok()),
+                    kind: head.kind,
+                    process: Process(process),
+                    function: named(head.f).map_err(wrong)?,
+                    steps,
+                    session: self.some_atom(rest.session).map_err(wrong)?,
+                    user: self.some_atom(rest.user).map_err(wrong)?,
+                    node: self.text(rest.node),
+                    version: self.version(rest.version),
+                    error: self.text(rest.error),
+                    last: rest.last == b"true",
+                };
+                self.builder.push_op(operation)
+            }
         };
-        self.builder.push(event).map_err(Stop::History)
+        took.map_err(Stop::History)
     }
 
     /// Index and time of an event; its rank where the history has none that rise.
@@ -191,34 +209,6 @@ impl Reader {
         let time = time.filter(|_| self.assumed.timed).unwrap_or(rank);
         self.last = Some((index, time));
         Ok((index, time))
-    }
-
-    fn operation(
-        &mut self,
-        head: &Head<'_>,
-        index: u64,
-        time: u64,
-        process: Process,
-        steps: Steps,
-    ) -> Result<OpEvent, Wrong> {
-        let rest = &head.rest;
-        let function = named(head.f).map_err(|why| Wrong::new(head.at, why))?;
-        let wrong = |why: String| Wrong::new(head.at, why);
-        Ok(OpEvent {
-            index,
-            time,
-            intended: str::from_utf8(rest.intended).ok().and_then(|digits| digits.parse().ok()),
-            kind: head.kind,
-            process,
-            function,
-            steps,
-            session: self.some_atom(rest.session).map_err(wrong)?,
-            user: self.some_atom(rest.user).map_err(wrong)?,
-            node: self.text(rest.node),
-            version: self.version(rest.version),
-            error: self.text(rest.error),
-            last: rest.last == b"true",
-        })
     }
 
     /// The steps of a client's event.

@@ -243,10 +243,25 @@ pub(crate) struct Builder {
 impl Builder {
     /// Takes the next event.
     pub(crate) fn push(&mut self, event: Event) -> Result<(), HistoryError> {
-        let (index, time) = match &event {
-            Event::Op(op) => (op.index, op.time),
-            Event::Note(note) => (note.index, note.time),
-        };
+        match event {
+            Event::Op(op) => self.push_op(op),
+            Event::Note(note) => {
+                self.advance(note.index, note.time)?;
+                self.note(note);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the next event, which is an operation's.
+    #[inline]
+    pub(crate) fn push_op(&mut self, op: OpEvent) -> Result<(), HistoryError> {
+        self.advance(op.index, op.time)?;
+        if op.kind == Kind::Invoke { self.invoke(op) } else { self.complete(op) }
+    }
+
+    #[inline]
+    fn advance(&mut self, index: u64, time: u64) -> Result<(), HistoryError> {
         if let Some((last_index, last_time)) = self.last {
             if index <= last_index {
                 return Err(HistoryError::Backwards { index, what: "index" });
@@ -257,14 +272,10 @@ impl Builder {
         }
         self.last = Some((index, time));
         self.history.end = time;
-        match event {
-            Event::Note(note) => self.note(note),
-            Event::Op(op) if op.kind == Kind::Invoke => return self.invoke(op),
-            Event::Op(op) => return self.complete(op),
-        }
         Ok(())
     }
 
+    #[inline]
     fn invoke(&mut self, event: OpEvent) -> Result<(), HistoryError> {
         let at = self.history.ops.len();
         if let Some(open) = self.open.insert(event.process, at) {
@@ -294,6 +305,7 @@ impl Builder {
         Ok(())
     }
 
+    #[inline]
     fn complete(&mut self, event: OpEvent) -> Result<(), HistoryError> {
         let unmatched =
             HistoryError::Unmatched { index: event.index, process: event.process.0, f: event.function.name() };
