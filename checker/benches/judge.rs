@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gainsay_checker::checkers::CHECKERS;
-use gainsay_checker::{Budget, Case, History, json};
+use gainsay_checker::{Budget, Case, History, edn, json};
 use healthy::{Holds, Positions, Shape};
 
 const JUDGED: &[&str] = &[
