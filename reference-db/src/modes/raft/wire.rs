@@ -1,0 +1,135 @@
+//! Raft's messages on the wire, in the stream's own encoding rather than the library's.
+//!
+//! The library trusts its peers, and ends the process on what cannot be. What arrives is looked at first ([`Wire::plausible`]), and the sender's name is the
+//! connection's, not the message's.
+
+use raft::eraftpb::{Entry, Message, MessageType};
+use serde::{Deserialize, Serialize};
+
+use super::log::new_entry;
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Leader to follower: entries, and what is committed.
+    Append,
+    /// The answer.
+    Appended,
+    /// Candidate to all: who would vote for me?
+    PreVote,
+    /// The answer.
+    PreVoted,
+    /// Candidate to all: who votes for me?
+    Vote,
+    /// The answer.
+    Voted,
+    /// Leader to all: I still lead; with a context, the question whether I do.
+    Heartbeat,
+    /// The answer, with the same context.
+    Heard,
+    /// A follower asks its leader to make it the leader.
+    Transfer,
+    /// The leader to it: campaign at once.
+    CampaignNow,
+}
+
+/// Each kind, as the library calls it.
+const KINDS: [(Kind, MessageType); 10] = [
+    (Kind::Append, MessageType::MsgAppend),
+    (Kind::Appended, MessageType::MsgAppendResponse),
+    (Kind::PreVote, MessageType::MsgRequestPreVote),
+    (Kind::PreVoted, MessageType::MsgRequestPreVoteResponse),
+    (Kind::Vote, MessageType::MsgRequestVote),
+    (Kind::Voted, MessageType::MsgRequestVoteResponse),
+    (Kind::Heartbeat, MessageType::MsgHeartbeat),
+    (Kind::Heard, MessageType::MsgHeartbeatResponse),
+    (Kind::Transfer, MessageType::MsgTransferLeader),
+    (Kind::CampaignNow, MessageType::MsgTimeoutNow),
+];
+
+/// A message. Fields that a kind does not use are left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wire {
+    /// What it is about.
+    pub kind: Kind,
+    /// The sender's term.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub term: u64,
+    /// The term of the entry at `index`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub log_term: u64,
+    /// A position in the log: before the first entry sent, the candidate's last, or the last that matches.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub index: u64,
+    /// What the sender knows to be committed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub commit: u64,
+    /// That entry's term.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub commit_term: u64,
+    /// Term and operations of each entry after `index`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<(u64, String)>,
+    /// Whether it is a refusal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reject: bool,
+    /// Of a refusal: the newest entry that may be common.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hint: u64,
+    /// Which question a heartbeat asks; of a vote, that the leader itself wants it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Wire {
+    /// The message as it travels; `None` for the kinds that don't.
+    pub fn new(message: Message) -> Option<Wire> {
+        let (kind, _) = KINDS.iter().find(|(_, theirs)| *theirs == message.msg_type)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(Wire {
+            kind: *kind,
+            term: message.term,
+            log_term: message.log_term,
+            index: message.index,
+            commit: message.commit,
+            commit_term: message.commit_term,
+            entries: message.entries.iter().map(|entry| (entry.term, text(&entry.data))).collect(),
+            reject: message.reject,
+            hint: message.reject_hint,
+            context: text(&message.context),
+        })
+    }
+
+    /// The message as the library takes it.
+    pub fn message(self, from: u64, to: u64) -> Message {
+        let mut message = Message { from, to, term: self.term, log_term: self.log_term, ..Message::default() };
+        if let Some((_, kind)) = KINDS.iter().find(|(ours, _)| *ours == self.kind) {
+            message.set_msg_type(*kind);
+        }
+        let first = self.index + 1;
+        let entries = self.entries.into_iter().zip(first..);
+        let entries: Vec<Entry> = entries.map(|((term, data), index)| new_entry((term, index), data)).collect();
+        message.set_entries(entries.into());
+        (message.index, message.commit, message.commit_term) = (self.index, self.commit, self.commit_term);
+        (message.reject, message.reject_hint) = (self.reject, self.hint);
+        message.context = self.context.into();
+        message
+    }
+
+    /// Whether a node whose log ends with `last` may hear it. A heartbeat names no more than what its sender has been told that this disk has, and an
+    /// answer no more than what this log holds: anything else comes from a disk that lost what it had confirmed.
+    pub fn plausible(&self, last: u64) -> bool {
+        let in_log = match self.kind {
+            Kind::Heartbeat => self.commit <= last,
+            Kind::Appended => self.reject || self.index <= last,
+            _ => true,
+        };
+        // A message of term 0 would pass for one of this node's own.
+        in_log && self.term > 0 && self.index < u64::MAX / 2
+    }
+}
