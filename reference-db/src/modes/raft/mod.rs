@@ -348,7 +348,8 @@ impl Protocol for Node {
         let mut followers = BTreeMap::new();
         if self.is_leader() {
             let known = raft.prs().iter().filter(|(number, _)| **number != raft.id);
-            followers.extend(known.filter_map(|(number, progress)| Some((self.name(*number)?.clone(), progress.matched))));
+            followers
+                .extend(known.filter_map(|(number, progress)| Some((self.name(*number)?.clone(), progress.matched))));
         }
         Status {
             role: role.to_string(),

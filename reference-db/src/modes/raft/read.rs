@@ -19,6 +19,8 @@ use crate::store::{Store, StoreError};
 
 /// How long after its question a leader answers without asking: nine tenths of the shortest time without a leader that makes anybody vote.
 const LEASE: Duration = Duration::from_millis(PERIOD.as_millis() as u64 * ELECTION as u64 * 9 / 10);
+/// How often a lease is renewed.
+const BEAT: Duration = Duration::from_millis(PERIOD.as_millis() as u64 * HEARTBEAT as u64);
 /// When a question without an answer is followed by the next.
 const AGAIN: Duration = Duration::from_millis(30);
 
@@ -92,13 +94,9 @@ impl Reads {
         now < self.lease_until && !self.forgone
     }
 
-    /// Whether it is time for another question: for reads that wait, or to keep a lease.
-    fn wants_round(&self, now: Duration, lease: bool) -> bool {
-        let fresh = |patience| self.rounds.back().is_some_and(|round| now < round.sent + patience);
-        match self.queued.is_empty() {
-            false => !fresh(AGAIN),
-            true => lease && self.lease_until < now + LEASE - PERIOD * HEARTBEAT as u32 && !fresh(PERIOD * HEARTBEAT as u32),
-        }
+    /// Whether the last question is under way for less than `patience`.
+    fn asked_within(&self, now: Duration, patience: Duration) -> bool {
+        self.rounds.back().is_some_and(|round| now < round.sent + patience)
     }
 }
 
@@ -112,15 +110,13 @@ impl Node {
         if self.raw.raft.lead_transferee.is_some() {
             self.reads.forgone = true;
         }
-        let keeps_lease = self.policy.lease && !self.reads.forgone;
-        if (keeps_lease && self.reads.is_leased(now) && !self.reads.queued.is_empty())
-            || self.has_bug(Bug::StaleReadIndex)
-        {
-            return;
-        }
-        if self.reads.wants_round(now, keeps_lease) {
+        let leased = self.policy.lease && self.reads.is_leased(now);
+        let reads_wait = !leased && !self.reads.queued.is_empty() && !self.has_bug(Bug::StaleReadIndex);
+        let renew = self.policy.lease && !self.reads.forgone && self.reads.lease_until < now + LEASE - BEAT;
+        if (reads_wait && !self.reads.asked_within(now, AGAIN)) || (renew && !self.reads.asked_within(now, BEAT)) {
             self.reads.next += 1;
-            let (number, reads) = (self.reads.next, std::mem::take(&mut self.reads.queued));
+            let number = self.reads.next;
+            let reads = if reads_wait { std::mem::take(&mut self.reads.queued) } else { Vec::new() };
             self.reads.rounds.push_back(Round { number, sent: now, index: None, reads });
             self.raw.read_index(number.to_string().into_bytes());
         }
