@@ -9,7 +9,7 @@ use std::time::Duration;
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, SnapshotStatus};
 
-use super::{Node, number};
+use super::{Node, damaged, number};
 use crate::mode::Output;
 use crate::modes::single_leader::{self, Position};
 use crate::store::{Store, StoreError};
@@ -118,7 +118,7 @@ impl Node {
     /// The library takes the copy: its rows replace everything.
     pub fn install(&mut self, store: &mut Store, last: Position, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let Some(arriving) = self.copies.arriving.take().filter(|arriving| arriving.last == last) else {
-            return Ok(());
+            return Err(damaged(raft::Error::Store(raft::StorageError::SnapshotOutOfDate)));
         };
         store.install(&arriving.rows, &[])?;
         self.raw.mut_store().restart(store, last)?;

@@ -220,3 +220,61 @@ impl Log {
         ConfState { voters: self.voters.clone(), ..ConfState::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Fsync;
+
+    fn with_entries(terms: &[u64]) -> (tempfile::TempDir, Store, Log) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(dir.path(), Fsync::Never).expect("a store");
+        let mut log = Log::recover(&store, vec![1, 2, 3]).expect("an empty log");
+        let entries = terms.iter().zip(1..).map(|(term, index)| new_entry((*term, index), format!("[{index}]")));
+        log.append(&mut store, entries.collect()).expect("the disk works");
+        (dir, store, log)
+    }
+
+    fn terms(log: &Log) -> Vec<u64> {
+        let first = log.first_index().expect("always known");
+        (first..=log.last()).map(|index| log.term(index).expect("it is kept")).collect()
+    }
+
+    #[test]
+    fn a_log_is_the_same_after_a_restart() {
+        let (_dir, mut store, mut log) = with_entries(&[1, 1, 2, 2, 2]);
+        let hard = HardState { term: 3, vote: 2, commit: 4, ..HardState::default() };
+        log.keep_vote(&mut store, &hard).expect("the disk works");
+        log.keep_commit(&mut store, 4).expect("the disk works");
+        log.keep_applied(&mut store, (2, 4)).expect("the disk works");
+        store.commit().expect("the disk works");
+        let again = Log::recover(&store, vec![1, 2, 3]).expect("a log");
+        assert_eq!((again.entries, again.hard, again.applied), (log.entries, hard, (2, 4)));
+    }
+
+    #[test]
+    fn a_new_leaders_entries_replace_those_that_conflict() {
+        let (_dir, mut store, mut log) = with_entries(&[1, 1, 1, 1]);
+        log.append(&mut store, vec![new_entry((2, 3), String::new())]).expect("the disk works");
+        assert_eq!(terms(&log), [1, 1, 2]);
+        assert_eq!(terms(&Log::recover(&store, vec![1]).expect("a log")), [1, 1, 2]);
+    }
+
+    #[test]
+    fn compaction_keeps_the_newest_applied_entries_and_the_term_before_them() {
+        let (_dir, mut store, mut log) = with_entries(&[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3]);
+        log.keep_applied(&mut store, (2, 11)).expect("the disk works");
+        log.compact(&mut store, 5).expect("the disk works");
+        for log in [&log, &Log::recover(&store, vec![1]).expect("a log")] {
+            assert_eq!((terms(log), log.term(6).expect("it is remembered")), (vec![2, 2, 2, 2, 2, 3], 1));
+            assert!(log.term(5).is_err() && log.entries(6, 8, None, GetEntriesContext::empty(false)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_message_takes_at_least_one_entry_and_no_more_than_fit() {
+        let (_dir, _store, log) = with_entries(&[1; 9]);
+        let count = |most: u64| log.entries(2, 9, most, GetEntriesContext::empty(false)).expect("entries").len();
+        assert_eq!((count(0), count(19), count(38), count(u64::MAX)), (1, 1, 2, 7));
+    }
+}

@@ -54,11 +54,20 @@ const ELECTION: usize = 60;
 const HEARTBEAT: usize = 10;
 /// How often the first node of a new cluster asks to lead it.
 const FOUNDING: Duration = Duration::from_millis(50);
+/// How often a leader is asked to hand over.
+const ASKING: Duration = Duration::from_millis(100);
 /// How long a request may wait before its outcome is called unknown.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of entries in one message, and messages on their way to one follower.
 const MESSAGE: u64 = 1 << 20;
 const WINDOW: usize = 256;
+
+/// An operator's request.
+struct Promotion {
+    ticket: Ticket,
+    deadline: Duration,
+    ask_again: Duration,
+}
 
 /// A node of the mode.
 pub struct Node {
@@ -74,7 +83,7 @@ pub struct Node {
     reads: Reads,
     copies: Copies,
     /// An operator's request to lead that is not answered yet.
-    promotion: Option<(Ticket, Duration)>,
+    promotion: Option<Promotion>,
     /// Until when it votes for nobody: in its last life it may have confirmed a lease.
     bound_until: Duration,
     /// When the founder asks next.
@@ -166,12 +175,26 @@ impl Node {
         if sender == 0 || (matches!(wire.kind, Kind::Vote | Kind::PreVote) && now < self.bound_until) {
             return;
         }
-        if !wire.plausible(self.raw.raft.raft_log.last_index()) {
-            out.push(Output::Say(format!("{from} speaks of entries that no disk has any more: {:?}", wire.kind)));
+        if !wire.plausible(self.raw.raft.raft_log.last_index()) || self.contradicts(&wire) {
+            out.push(Output::Say(format!("{from} speaks of another history: {:?} after {}", wire.kind, wire.index)));
             return;
+        }
+        if wire.kind == Kind::Transfer {
+            self.reads.forgo_lease();
         }
         // The library refuses what comes from nobody it knows.
         let _ = self.raw.step(wire.message(sender, mine));
+    }
+
+    /// Whether it would replace an entry that is committed here.
+    fn contradicts(&self, wire: &Wire) -> bool {
+        let log = &self.raw.raft.raft_log;
+        let committed = log.first_index()..log.committed + 1;
+        let entries = wire.entries.iter().zip(wire.index + 1..);
+        let mut known = entries.filter(|(_, index)| committed.contains(index));
+        wire.kind == Kind::Append
+            && log.match_term(wire.index, wire.log_term)
+            && known.any(|((term, _), index)| !log.match_term(index, *term))
     }
 
     /// Says who leads, once for each change, and ends what belonged to the role that is over.
@@ -218,19 +241,23 @@ impl Node {
         }
     }
 
-    fn promote(&mut self, now: Duration, ticket: Ticket) {
-        self.promotion = Some((ticket, now + PATIENCE));
-        if !self.is_leader() {
-            match self.leader() {
-                Some(_) => self.raw.transfer_leader(number(&self.me, &self.me.name)),
-                // Refused only on a leader.
-                None => drop(self.raw.campaign()),
-            }
+    /// An operator's wish: the leader is asked to hand over; without one there is an election anyway.
+    fn ask_to_lead(&mut self, now: Duration) {
+        let Some(promotion) = &mut self.promotion else { return };
+        if now < promotion.ask_again {
+            return;
+        }
+        promotion.ask_again = now + ASKING;
+        match self.raw.raft.leader_id {
+            // Refused only on a leader.
+            0 => drop(self.raw.campaign()),
+            _ if self.is_leader() => {}
+            _ => self.raw.transfer_leader(number(&self.me, &self.me.name)),
         }
     }
 
     fn answer_promotion(&mut self, now: Duration, out: &mut Vec<Output>) {
-        let Some((ticket, deadline)) = self.promotion else { return };
+        let Some(Promotion { ticket, deadline, .. }) = self.promotion else { return };
         let reply = if self.is_leader() {
             Ok(Reply { node: self.me.name.clone(), results: Vec::new(), version: None, contexts: Vec::new() })
         } else if now >= deadline {
@@ -303,9 +330,12 @@ impl Protocol for Node {
     fn step(&mut self, store: &mut Store, now: Duration, input: Input) -> Result<Vec<Output>, StoreError> {
         let mut out = Vec::new();
         self.catch_up(now);
+        // Before anything of the new role can wait for an answer.
+        self.note_role(&mut out);
         match input {
             Input::Tick => {
                 self.found(now);
+                self.ask_to_lead(now);
                 self.mind_copies(now);
             }
             Input::Client { ticket, request } => self.request(now, ticket, request, &mut out),
@@ -313,13 +343,21 @@ impl Protocol for Node {
             Input::Peer { from, message: Packet::Leader(message) } => {
                 self.receive_copy(store, now, &from, message, &mut out)?;
             }
-            Input::Promote { ticket } => self.promote(now, ticket),
+            Input::Promote { ticket } => {
+                if let Some(earlier) = self.promotion.take() {
+                    let text = "another request to lead took this one's place";
+                    out.push(Output::Reply(earlier.ticket, Err(Refusal::unknown(Code::Timeout, text))));
+                }
+                self.promotion = Some(Promotion { ticket, deadline: now + PATIENCE, ask_again: now });
+                self.ask_to_lead(now);
+            }
             Input::Replica { ticket, .. } => {
                 let refusal = Refusal::definite(Code::Unsupported, "clients coordinate only in the leaderless mode");
                 out.push(Output::Reply(ticket, Err(refusal)));
             }
             Input::Peer { .. } => {}
         }
+        self.note_role(&mut out);
         Ok(out)
     }
 

@@ -85,6 +85,11 @@ impl Reads {
         late
     }
 
+    /// This node is asked to hand over.
+    pub fn forgo_lease(&mut self) {
+        self.forgone = true;
+    }
+
     /// Questions asked, and reads answered without one.
     pub fn counted(&self) -> (u64, u64) {
         (self.next, self.leased)
@@ -106,9 +111,6 @@ impl Node {
         // Also before its first entry is committed, when nobody may be asked yet.
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
-        }
-        if self.raw.raft.lead_transferee.is_some() {
-            self.reads.forgone = true;
         }
         let leased = self.policy.lease && self.reads.is_leased(now);
         let reads_wait = !leased && !self.reads.queued.is_empty() && !self.has_bug(Bug::StaleReadIndex);

@@ -133,3 +133,49 @@ impl Wire {
         in_log && self.term > 0 && self.index < u64::MAX / 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(kind: Kind) -> Wire {
+        Wire::new(Wire::bare(kind).message(1, 2)).expect("it travels")
+    }
+
+    impl Wire {
+        fn bare(kind: Kind) -> Wire {
+            Wire {
+                kind,
+                term: 4,
+                log_term: 3,
+                index: 7,
+                commit: 6,
+                commit_term: 2,
+                entries: Vec::new(),
+                reject: true,
+                hint: 5,
+                context: "12".to_string(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_the_same_after_the_journey() {
+        for (kind, _) in KINDS {
+            let entries = vec![(3, String::new()), (4, r#"[{"op":"read","key":"k"}]"#.to_string())];
+            let sent = Wire { entries, ..Wire::bare(kind) };
+            let text = serde_json::to_string(&sent).expect("plain data");
+            let arrived: Wire = serde_json::from_str(&text).expect("its own words");
+            assert_eq!(Wire::new(arrived.message(1, 2)), Some(sent));
+        }
+    }
+
+    #[test]
+    fn what_would_end_the_process_is_not_heard() {
+        assert!(wire(Kind::Heartbeat).plausible(6) && !wire(Kind::Heartbeat).plausible(5));
+        let appended = Wire { reject: false, ..wire(Kind::Appended) };
+        assert!(appended.plausible(7) && !appended.plausible(6));
+        assert!(!Wire { term: 0, ..wire(Kind::Append) }.plausible(9));
+        assert!(!Wire { index: u64::MAX, ..wire(Kind::Append) }.plausible(9));
+    }
+}

@@ -78,7 +78,7 @@ impl Node {
     }
 
     fn answer_write(&mut self, at: (u64, u64), result: Result<Vec<Outcome>, Refusal>, out: &mut Vec<Output>) {
-        if !self.writes.front().is_some_and(|pending| pending.index == at.1) {
+        if self.writes.front().is_none_or(|pending| pending.index != at.1) {
             return;
         }
         let Some(pending) = self.writes.pop_front() else { return };
