@@ -35,8 +35,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             5_000,
             &[Strike { at_ms: 1_000, lasts_ms: 2_500, whom: Whom::Followers(2), deed: Deed::Pause }],
         ),
-        breaks: Side { mode: "--mode raft", claims: &[WritesStop(1_500), Holds("lost-writes")] },
-        holds: Side { mode: "--ack async --reads any --failover off", claims: &[WritesGoOn(1_500)] },
+        breaks: Side { mode: "--mode raft", claims: &[WritesStop(2_000), Holds("lost-writes")] },
+        holds: Side { mode: "--ack async --reads any --failover off", claims: &[WritesGoOn(2_000)] },
         prevented_by: "Nothing that keeps what it acknowledges: a leader that goes on alone, as an asynchronous one does, goes on with the only copy.",
     },
 ];

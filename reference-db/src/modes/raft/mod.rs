@@ -152,8 +152,11 @@ impl Node {
         }
         self.counted += PERIOD * missed.min(u128::from(u32::MAX)) as u32;
         for _ in 0..missed.min(2 * ELECTION as u128) {
-            let drawn = hash(&[&self.me.seed.to_string(), &self.raw.raft.term.to_string()]) as usize % ELECTION;
-            self.raw.raft.set_randomized_election_timeout(ELECTION + drawn);
+            // As good as drawn anew for each election, and the same whenever the seed is.
+            let raft = &mut self.raw.raft;
+            let moment = [self.me.seed, raft.term, raft.raft_log.last_index()].map(|number| number.to_string());
+            let drawn = hash(&moment.each_ref().map(String::as_str)) as usize % ELECTION;
+            raft.set_randomized_election_timeout(ELECTION + drawn);
             self.raw.tick();
         }
     }
