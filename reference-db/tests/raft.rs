@@ -193,7 +193,7 @@ fn judged(flags: &str, nodes: usize, seed: u64) -> Story {
 fn every_history_is_linearizable_while_a_majority_lives() {
     every(0..60, |seed| {
         let story = judged("--mode raft", if seed.is_multiple_of(2) { 5 } else { 3 }, seed);
-        assert!(story.acknowledged.len() > 30 && story.reads > 30, "hardly anything was done");
+        assert!(story.acknowledged.len() > 10 && story.reads > 10, "hardly anything was done");
     });
 }
 
@@ -201,7 +201,15 @@ fn every_history_is_linearizable_while_a_majority_lives() {
 fn every_history_is_linearizable_with_leases() {
     every(1_000..1_060, |seed| {
         let story = judged("--mode raft --reads lease", if seed.is_multiple_of(2) { 5 } else { 3 }, seed);
-        assert!(story.acknowledged.len() > 30 && story.reads > 30, "hardly anything was done");
+        assert!(story.acknowledged.len() > 10 && story.reads > 10, "hardly anything was done");
+    });
+}
+
+#[test]
+fn a_seed_is_a_whole_history() {
+    every(3_000..3_006, |seed| {
+        let (once, again) = (judged("--mode raft", 3, seed), judged("--mode raft", 3, seed));
+        assert_eq!((once.acknowledged, once.shown), (again.acknowledged, again.shown));
     });
 }
 
