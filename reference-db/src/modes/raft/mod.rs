@@ -1,8 +1,9 @@
 //! Consensus: a write is done when a majority has it on disk (Ongaro and Ousterhout 2014; Ongaro's dissertation). Like: etcd, TiKV, CockroachDB.
 //!
 //! **Library.** `raft` of TiKV (raft-rs), because it is a state machine without threads, sockets or clocks, as a mode is here: a seed repeats a whole history. `openraft` brings its own
-//! tasks and timers, which would sit beside the node's thread and its group commit. raft-rs builds with Rust alone: its `protobuf-codec` brings a compiler for its
-//! one schema, where `prost-codec` asks for an installed `protoc`. Its encoding is not used: messages and entries are JSON ([`wire`], [`log`]). Its election
+//! tasks and timers, which would sit beside the node's thread and its group commit. raft-rs builds with Rust alone: its `protobuf-codec` brings a
+//! `protoc` for its one schema (Linux on x86-64 and AArch64), where `prost-codec` asks for an installed one. Its decoder never sees what a peer sent: messages and
+//! entries are JSON ([`wire`], [`log`]). Where it would end the process over a history that can't be, that is not passed on to it. Its election
 //! time-outs are replaced by drawn ones of the node's seed, and its lease, which may outlast an election, by one of our own ([`read`]).
 //!
 //! **Order on disk.** Entries, term, vote, commit and the applied rows go into the node's one transaction, and what the library says afterwards leaves only when that is

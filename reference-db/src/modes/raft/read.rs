@@ -108,7 +108,7 @@ impl Reads {
 impl Node {
     /// Asks the others where a read or the lease needs it.
     pub fn ask_whether_it_leads(&mut self, now: Duration) {
-        // Also before its first entry is committed, when nobody may be asked yet.
+        // Before an entry of its own is committed a leader does not know what is, and the library would drop the question.
         if !self.is_leader() || !self.raw.raft.commit_to_current_term() {
             return;
         }
