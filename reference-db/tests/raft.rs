@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
-use refdb::mode::Ticket;
+use refdb::mode::{Input, Message, Ticket};
+use refdb::modes::raft::{Kind, Wire};
 use refdb::operation::{Operation, Outcome, Request};
 use refdb::store::Snapshot;
 use refdb::value::{Cell, Value};
@@ -211,6 +212,49 @@ fn a_seed_is_a_whole_history() {
         let (once, again) = (judged("--mode raft", 3, seed), judged("--mode raft", 3, seed));
         assert_eq!((once.acknowledged, once.shown), (again.acknowledged, again.shown));
     });
+}
+
+fn garbage(rng: &mut rand_chacha::ChaCha8Rng) -> Wire {
+    const KINDS: [Kind; 10] = [
+        Kind::Append,
+        Kind::Appended,
+        Kind::PreVote,
+        Kind::PreVoted,
+        Kind::Vote,
+        Kind::Voted,
+        Kind::Heartbeat,
+        Kind::Heard,
+        Kind::Transfer,
+        Kind::CampaignNow,
+    ];
+    let mut number = || match rng.random_range(0..12) {
+        0 => rng.random(),
+        1 => u64::MAX,
+        _ => rng.random_range(0..9),
+    };
+    let (term, log_term, index, commit) = (number(), number(), number(), number());
+    let (commit_term, hint, context) = (number(), number(), number().to_string());
+    let entries = (0..number() % 4).map(|_| (number() % 9, "[]".to_string())).collect();
+    let (kind, reject) = (KINDS[number() as usize % 10], number() % 2 == 0);
+    Wire { kind, term, log_term, index, commit, commit_term, entries, reject, hint, context }
+}
+
+#[test]
+fn nothing_that_a_peer_sends_ends_the_process() {
+    for seed in seeds(4_000..4_040) {
+        let mut world = World::new("--mode raft", 3, seed).keeping(10);
+        for round in 0..200 {
+            let (from, to) = (format!("n{}", world.rng.random_range(1..=4)), world.rng.random_range(0..3));
+            let message = Message::Raft(garbage(&mut world.rng));
+            world.input(to, Input::Peer { from, message });
+            // What is said of several leaders of a term no longer holds among liars.
+            world.leaders.clear();
+            if round % 3 == 0 {
+                world.ask(to, append("k", round));
+            }
+            world.round();
+        }
+    }
 }
 
 /// Whether any of the usual seeds convicts the bug.

@@ -184,6 +184,10 @@ impl Node {
             return;
         }
         if wire.kind == Kind::Transfer {
+            // Whoever leads no more can't hand over, and the library ends the process where it would pass the wish on.
+            if !self.is_leader() || wire.term != self.raw.raft.term {
+                return;
+            }
             self.reads.forgo_lease();
         }
         // The library refuses what comes from nobody it knows.

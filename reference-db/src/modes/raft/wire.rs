@@ -127,10 +127,21 @@ impl Wire {
         let in_log = match self.kind {
             Kind::Heartbeat => self.commit <= last,
             Kind::Appended => self.reject || self.index <= last,
-            _ => true,
+            Kind::Append => self.in_order(),
+            // The library takes term 0 for that of any entry that it does not have.
+            Kind::Vote | Kind::PreVote | Kind::Voted | Kind::PreVoted => (self.commit > 0) == (self.commit_term > 0),
+            Kind::Heard | Kind::Transfer | Kind::CampaignNow => true,
         };
         // A message of term 0 would pass for one of this node's own.
-        in_log && self.term > 0 && self.index < u64::MAX / 2
+        in_log && self.term > 0 && self.term.max(self.index) < u64::MAX / 2
+    }
+
+    /// Whether the terms of its entries only grow, and up to its own at most.
+    fn in_order(&self) -> bool {
+        let terms = || self.entries.iter().map(|(term, _)| *term);
+        let grow =
+            [self.log_term].into_iter().chain(terms()).zip(terms().chain([self.term])).all(|(one, next)| one <= next);
+        grow && (self.index > 0) == (self.log_term > 0) && terms().all(|term| term > 0)
     }
 }
 
