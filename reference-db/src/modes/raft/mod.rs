@@ -200,7 +200,9 @@ impl Node {
         let committed = log.first_index()..log.committed + 1;
         let entries = wire.entries.iter().zip(wire.index + 1..);
         let mut known = entries.filter(|(_, index)| committed.contains(index));
+        // A deposed leader's are not taken anyway, and the answer tells it so.
         wire.kind == Kind::Append
+            && wire.term >= self.raw.raft.term
             && log.match_term(wire.index, wire.log_term)
             && known.any(|((term, _), index)| !log.match_term(index, *term))
     }
