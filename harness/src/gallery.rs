@@ -6,6 +6,7 @@
 //! the scenarios carry.
 
 mod claim;
+mod consensus;
 mod faults;
 mod leaderless;
 mod multi_leader;
@@ -50,7 +51,9 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [single_leader::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS].into_iter().flatten()
+    [single_leader::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS, consensus::SCENARIOS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

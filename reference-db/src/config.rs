@@ -5,6 +5,7 @@
 mod bug;
 mod leaderless;
 mod multi_leader;
+mod raft;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::bug::Bug;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
+pub use self::raft::Raft;
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -86,6 +88,10 @@ pub enum ReadPolicy {
     Sticky,
     /// At any replica that has what the session has written and read.
     Token,
+    /// raft: at the leader, once a majority has confirmed that it leads.
+    Index,
+    /// raft: at the leader, within a lease from the last such confirmation.
+    Lease,
 }
 
 /// When a commit waits for the disk.
@@ -108,6 +114,8 @@ pub enum Mode {
     Leaderless,
     /// A leader in each datacentre; conflicts are resolved.
     MultiLeader,
+    /// Consensus: a majority decides on every write.
+    Raft,
 }
 
 /// How the mode is chosen on a command line.
@@ -141,13 +149,13 @@ pub struct ModeArgs {
     /// single-leader: whether a leader answers reads only while it may still lead [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
-    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]
+    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]; raft: index or lease [default: index]
     #[arg(long, value_enum)]
     pub reads: Option<ReadPolicy>,
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// leaderless, multi-leader: a deliberate mistake, to see that it is found
+    /// leaderless, multi-leader, raft: a deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
     /// The rest of leaderless.
@@ -203,6 +211,8 @@ pub enum Policy {
     Leaderless(Leaderless),
     /// Several.
     MultiLeader(MultiLeader),
+    /// A majority.
+    Raft(Raft),
 }
 
 /// How a cluster replicates and syncs.
@@ -233,6 +243,7 @@ impl ModeArgs {
             Mode::SingleLeader => Policy::SingleLeader(self.single_leader(nodes)?),
             Mode::Leaderless => Policy::Leaderless(self.leaderless(nodes)?),
             Mode::MultiLeader => Policy::MultiLeader(self.multi_leader(nodes)?),
+            Mode::Raft => Policy::Raft(self.raft()?),
         };
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
@@ -254,6 +265,14 @@ impl ModeArgs {
         self.multi.policy(nodes, self.datacentres, self.reads, self.bug)
     }
 
+    fn raft(&self) -> Result<Raft, String> {
+        refuse_foreign(&self.leaderless.given(), "leaderless", "raft")?;
+        refuse_foreign(&self.of_single_leader(), "single-leader", "raft")?;
+        refuse_foreign(&self.multi.given(), "multi-leader", "raft")?;
+        refuse_foreign(&[("--datacentres", self.datacentres.is_some())], "leaderless or multi-leader", "raft")?;
+        Raft::new(self.reads, self.bug)
+    }
+
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
         refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
         refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
@@ -265,6 +284,9 @@ impl ModeArgs {
         }
         if self.on_sync_loss == Some(OnSyncLoss::Async) && ack != Ack::SemiSync {
             return Err("--on-sync-loss async goes with --ack semi-sync".to_string());
+        }
+        if let Some(reads @ (ReadPolicy::Index | ReadPolicy::Lease)) = self.reads {
+            return Err(raft::only(reads));
         }
         let default_reads = if ack == Ack::Async { ReadPolicy::Any } else { ReadPolicy::Token };
         Ok(SingleLeader {
@@ -317,6 +339,7 @@ impl ModeConfig {
             }
             Policy::Leaderless(mode) => mode.label(),
             Policy::MultiLeader(mode) => mode.label(),
+            Policy::Raft(mode) => mode.label(),
         };
         if self.fsync == FsyncPolicy::Never {
             label += " fsync=never";
@@ -339,6 +362,7 @@ impl ModeConfig {
             ]),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
+            Policy::Raft(mode) => flags.extend(mode.flags()),
         }
         flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
     }
@@ -349,12 +373,17 @@ impl ModeConfig {
             Policy::SingleLeader(mode) => mode.promises(self.fsync),
             Policy::Leaderless(mode) => mode.promises(self.fsync),
             Policy::MultiLeader(mode) => mode.promises(self.fsync),
+            Policy::Raft(mode) => mode.promises(self.fsync),
         }
     }
 
     /// Whether the order of writes extends real time: one leader at a time, and no acknowledged write that a failover discards.
     pub fn order_is_real_time(&self) -> bool {
-        matches!(&self.policy, Policy::SingleLeader(mode) if mode.keeps_acknowledged())
+        match &self.policy {
+            Policy::SingleLeader(mode) => mode.keeps_acknowledged(),
+            Policy::Raft(_) => self.fsync == FsyncPolicy::Always,
+            Policy::Leaderless(_) | Policy::MultiLeader(_) => false,
+        }
     }
 }
 
@@ -376,7 +405,7 @@ impl SingleLeader {
         let session = match self.reads {
             ReadPolicy::Token => true,
             ReadPolicy::Leader => keeps && self.lease,
-            ReadPolicy::Any | ReadPolicy::Sticky => false,
+            ReadPolicy::Any | ReadPolicy::Sticky | ReadPolicy::Index | ReadPolicy::Lease => false,
         };
         if session {
             promises.extend(["read-your-writes", "monotonic-reads"]);
@@ -422,6 +451,8 @@ mod tests {
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
             "--mode multi-leader --conflicts avoid --home-timeout 700ms",
             "--mode multi-leader --topology circular --bug keep-loop",
+            "--mode raft",
+            "--mode raft --reads lease --bug forget-vote",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -452,6 +483,14 @@ mod tests {
             ("--mode multi-leader --bug forget-hint", "--mode leaderless"),
             ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
             ("--datacentres 2", "leaderless or multi-leader"),
+            ("--mode raft --reads any", "--reads any goes with"),
+            ("--mode raft --ack sync", "--ack goes with --mode single-leader"),
+            ("--mode raft --bug leave-tie", "does not go with --mode raft"),
+            ("--mode raft --reads lease --bug stale-read-index", "--reads index"),
+            ("--reads index", "--reads index goes with --mode raft"),
+            ("--mode multi-leader --reads lease", "--reads lease goes with --mode raft"),
+            ("--mode multi-leader --bug forget-vote", "--mode raft"),
+            ("--mode leaderless --bug forget-vote", "--mode raft"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");
@@ -463,6 +502,18 @@ mod tests {
         assert!(!config("--ack async").expect("flags").promises().contains(&"lost-writes"));
         assert!(config("").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
+    }
+
+    #[test]
+    fn consensus_promises_everything() {
+        for flags in ["--mode raft", "--mode raft --reads lease"] {
+            let config = config(flags).expect("flags");
+            assert!(config.order_is_real_time());
+            for promise in ["linearizable", "lost-writes", "read-your-writes", "consistent-prefix", "convergence"] {
+                assert!(config.promises().contains(&promise), "{flags}: {promise}");
+            }
+        }
+        assert_eq!(config("--mode raft").expect("flags").label(), "raft reads=index");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub enum Message {
     Leaderless(crate::modes::leaderless::Message),
     /// Of the multi-leader mode.
     MultiLeader(crate::modes::multi_leader::Message),
+    /// Of the mode raft.
+    Raft(crate::modes::raft::Wire),
 }
 
 /// What a protocol wants done once everything it wrote is on disk.

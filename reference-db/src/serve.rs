@@ -41,7 +41,7 @@ struct Arguments {
     /// Seeds the node's random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// single-leader: how many entries the log keeps; a follower further back gets a snapshot
+    /// single-leader, raft: how many entries the log keeps; a follower further back gets a snapshot
     #[arg(long, default_value_t = single_leader::KEEP, value_name = "ENTRIES", value_parser = clap::value_parser!(u64).range(10..))]
     keep_log: u64,
     #[command(flatten)]

@@ -2,7 +2,8 @@
 //!
 //! Tables: `kv` holds what each key holds; `log` the entries with their undo images, so that a deposed leader's tail can be taken back; `terms` where
 //! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of modes where several nodes accept writes,
-//! `hints` for whom some of them are kept; `journal` the changes of multi-leader modes.
+//! `hints` for whom some of them are kept; `journal` the changes of multi-leader modes, or
+//! the log of the mode raft.
 //!
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.

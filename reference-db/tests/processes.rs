@@ -177,6 +177,38 @@ async fn a_follower_without_a_disk_gets_a_snapshot_while_writes_go_on() {
 }
 
 #[tokio::test]
+async fn consensus_copies_to_whoever_was_away_and_outlives_its_leader() {
+    let mut cluster = Cluster::start("--mode raft --keep-log 20", 3);
+    let pool = cluster.pool();
+    let leads = until(&pool, "a leader", leader).await;
+    let mut session = cluster.session("s");
+    let away = (leads + 1) % 3;
+    cluster.kill(away);
+    let mut acknowledged = Vec::new();
+    for value in 0..80 {
+        if append(&mut session, value).await {
+            acknowledged.push(Value::Int(value));
+        }
+    }
+    assert!(acknowledged.len() >= 40, "a majority takes writes");
+    cluster.spawn(away);
+    let same = |all: &[NodeStatus]| all.iter().all(|one| one.status.position == all[0].status.position);
+    until(&pool, "whoever was away has everything", |all| (all.len() == 3 && same(all)).then_some(())).await;
+    let old = until(&pool, "a leader", leader).await;
+    cluster.kill(old);
+    let new = until(&pool, "a second leader", |all| leader(all).filter(|new| *new != old)).await;
+    let since = Instant::now();
+    while !append(&mut session, 80).await {
+        assert!(since.elapsed() < LIMIT, "two of three take no writes");
+    }
+    let held = dumped(&pool, new).await;
+    assert!(acknowledged.iter().all(|value| held.contains(value)), "lost: {acknowledged:?} of {held:?}");
+    cluster.spawn(old);
+    until(&pool, "the old leader catches up", |all| (all.len() == 3 && same(all)).then_some(())).await;
+    assert_eq!(dumped(&pool, old).await, dumped(&pool, new).await);
+}
+
+#[tokio::test]
 async fn a_client_that_coordinates_reads_its_quorum_writes_with_a_node_down() {
     let mut cluster = Cluster::start("--mode leaderless --coordinator client", 3);
     let pool = cluster.pool();

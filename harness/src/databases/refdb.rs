@@ -163,7 +163,7 @@ impl Database for RefDb {
     fn capabilities(&self) -> Capabilities {
         let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
         match &self.config.policy {
-            Policy::SingleLeader(_) => everything,
+            Policy::SingleLeader(_) | Policy::Raft(_) => everything,
             Policy::Leaderless(_) => {
                 Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
             }
@@ -188,7 +188,7 @@ impl Database for RefDb {
     }
 
     fn has_leader(&self) -> bool {
-        matches!(self.config.policy, Policy::SingleLeader(_))
+        matches!(self.config.policy, Policy::SingleLeader(_) | Policy::Raft(_))
     }
 
     fn ports(&self) -> Vec<u16> {
@@ -286,7 +286,7 @@ impl Database for RefDb {
         Box::pin(async move {
             let pool = self.pool()?;
             match self.config.policy {
-                Policy::SingleLeader(_) => same_position(pool, nodes).await,
+                Policy::SingleLeader(_) | Policy::Raft(_) => same_position(pool, nodes).await,
                 Policy::Leaderless(_) => same_rows(pool, nodes).await,
                 Policy::MultiLeader(_) => same_changes(pool, nodes).await,
             }

@@ -89,8 +89,11 @@ impl Session {
                 ReadPolicy::Leader => self.at_leader(self.request(ops, true)).await,
                 ReadPolicy::Any => self.at_any(self.request(ops, false)).await,
                 ReadPolicy::Sticky => self.at_own(self.request(ops, false)).await,
-                ReadPolicy::Token => self.with_token(self.request(ops, false)).await,
+                ReadPolicy::Token | ReadPolicy::Index | ReadPolicy::Lease => {
+                    self.with_token(self.request(ops, false)).await
+                }
             },
+            Policy::Raft(_) => self.at_leader(self.request(ops, true)).await,
             Policy::Leaderless(mode) => {
                 let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
                 let by_client = mode.coordinator == Coordinator::Client;
@@ -233,7 +236,7 @@ impl Session {
         let mut members = layout.members(datacentre);
         match mode.reads {
             _ if writes => members.truncate(1),
-            ReadPolicy::Leader | ReadPolicy::Token => members.truncate(1),
+            ReadPolicy::Leader | ReadPolicy::Token | ReadPolicy::Index | ReadPolicy::Lease => members.truncate(1),
             ReadPolicy::Sticky => members.sort_by_key(|node| std::cmp::Reverse(hash(&[node, &self.name]))),
             ReadPolicy::Any => {
                 let first = self.rng.random_range(0..members.len().max(1));

@@ -29,4 +29,12 @@ pub enum Bug {
     ForgetTombstone,
     /// Equal time stamps are not told apart: replicas keep different values.
     LeaveTie,
+    /// Term and vote are not written: a node that restarts votes in terms that it has forgotten, and two leaders write one log.
+    ForgetVote,
+    /// A write is acknowledged when the leader's own disk has it: a later leader may never have heard of it.
+    AckBeforeCommit,
+    /// A leader answers reads without asking whether it still leads: stale reads.
+    StaleReadIndex,
+    /// Entries are applied when they are appended: what another leader then replaces stays in the rows.
+    ApplyUncommitted,
 }

@@ -169,6 +169,7 @@ impl LeaderlessArgs {
             Bug::DropSibling if versions == Versions::Lww => "--versions vectors",
             Bug::ReuseActor if versions == Versions::Lww => "--versions vectors",
             Bug::ReuseActor if self.coordinator == Some(Coordinator::Client) => "--coordinator node",
+            Bug::ForgetVote | Bug::AckBeforeCommit | Bug::StaleReadIndex | Bug::ApplyUncommitted => "--mode raft",
             Bug::KeepLoop | Bug::DropChange | Bug::IgnoreCause | Bug::ForgetTombstone | Bug::LeaveTie => {
                 "--mode multi-leader"
             }

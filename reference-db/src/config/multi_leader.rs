@@ -133,6 +133,9 @@ impl MultiLeaderArgs {
         if self.home_timeout.is_some() && conflicts != Conflicts::Avoid {
             return Err("--home-timeout goes with --conflicts avoid".to_string());
         }
+        if let Some(reads @ (ReadPolicy::Index | ReadPolicy::Lease)) = reads {
+            return Err(super::raft::only(reads));
+        }
         if reads == Some(ReadPolicy::Token) {
             return Err("--reads token goes with --mode single-leader: several leaders have no common log".to_string());
         }
@@ -182,6 +185,9 @@ impl MultiLeader {
             Bug::LeaveTie => (self.conflicts == Conflicts::Lww, "--conflicts lww"),
             Bug::ForgetHint | Bug::DropTombstone | Bug::CountPartialWrite | Bug::ReuseActor => {
                 (false, "--mode leaderless")
+            }
+            Bug::ForgetVote | Bug::AckBeforeCommit | Bug::StaleReadIndex | Bug::ApplyUncommitted => {
+                (false, "--mode raft")
             }
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }

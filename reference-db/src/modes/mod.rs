@@ -2,6 +2,7 @@
 
 pub mod leaderless;
 pub mod multi_leader;
+pub mod raft;
 pub mod single_leader;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub const MODES: &[Entry] = &[
         name: "leaderless",
         about: "every replica accepts writes; quorums of reads and writes overlap (n, w, r, versions, sloppy, datacentres)",
     },
+    Entry { name: "raft", about: "consensus: a majority decides on every write, and confirms every read (reads)" },
 ];
 
 /// Who a node is.
@@ -58,5 +60,6 @@ pub fn build(
         Policy::SingleLeader(policy) => Box::new(single_leader::Node::recover(policy.clone(), identity, store, now)?),
         Policy::Leaderless(policy) => Box::new(leaderless::Node::recover(policy.clone(), identity, store)?),
         Policy::MultiLeader(policy) => Box::new(multi_leader::Node::recover(policy.clone(), identity, store, now)?),
+        Policy::Raft(policy) => Box::new(raft::Node::recover(policy.clone(), identity, store, now)?),
     })
 }

@@ -36,6 +36,13 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets the lines from `first` on.
+    pub fn journal_cut(&mut self, first: u64) -> Result<(), StoreError> {
+        self.begin()?;
+        self.connection.prepare_cached("DELETE FROM journal WHERE number >= ?1")?.execute([first as i64])?;
+        Ok(())
+    }
+
     /// Forgets every versioned row and every line.
     pub fn clear_versioned(&mut self) -> Result<(), StoreError> {
         self.begin()?;
