@@ -23,7 +23,7 @@ use Guarantee::{MonotonicReads, MonotonicWrites, ReadYourWrites, WritesFollowRea
 
 /// Whether it writes.
 pub fn is_write(op: &Tiny) -> bool {
-    !matches!(op.what, What::Read(_) | What::ReadList(_))
+    !matches!(op.what, What::Read(_) | What::ReadList(_) | What::ReadSet(_))
 }
 
 fn before(a: &Tiny, b: &Tiny) -> bool {
@@ -55,6 +55,20 @@ fn explains(ops: &[Tiny], read: &Tiny, ar: &[usize], vis: u32) -> bool {
                 .collect();
             held == *list
         }),
+        What::ReadSet(parts) => parts.iter().all(|(key, set)| {
+            let mut held: Vec<i64> = Vec::new();
+            for &write in ar.iter().filter(|&&write| vis >> write & 1 == 1) {
+                match ops[write].what {
+                    What::Add { key: k, value } if k == *key => held.push(value),
+                    What::Remove { key: k, value } if k == *key => held.retain(|&it| it != value),
+                    _ => {}
+                }
+            }
+            held.sort_unstable();
+            let mut set = set.clone();
+            set.sort_unstable();
+            held == set
+        }),
         _ => true,
     }
 }
@@ -72,6 +86,7 @@ pub enum Claim {
 fn respects(ops: &[Tiny], claim: Claim, ar: &[usize]) -> bool {
     let key = |op: &Tiny| match op.what {
         What::Write { key, .. } | What::Delete { key } | What::Append { key, .. } => key,
+        What::Add { key, .. } | What::Remove { key, .. } => key,
         _ => usize::MAX,
     };
     ar.iter().enumerate().all(|(at, &later)| {
@@ -148,12 +163,14 @@ fn shows(ops: &[Tiny], read: usize, set: u32) -> bool {
     let visible = |key: usize, value: i64| {
         (0..ops.len()).any(|w| {
             set >> w & 1 == 1
-                && matches!(ops[w].what, What::Write { key: k, value: v } | What::Append { key: k, value: v } if k == key && v == value)
+                && matches!(ops[w].what, What::Write { key: k, value: v } | What::Append { key: k, value: v } | What::Add { key: k, value: v } if k == key && v == value)
         })
     };
     match &ops[read].what {
         What::Read(parts) => parts.iter().all(|(key, value)| value.is_none_or(|value| visible(*key, value))),
-        What::ReadList(parts) => parts.iter().all(|(key, list)| list.iter().all(|&value| visible(*key, value))),
+        What::ReadList(parts) | What::ReadSet(parts) => {
+            parts.iter().all(|(key, list)| list.iter().all(|&value| visible(*key, value)))
+        }
         _ => true,
     }
 }

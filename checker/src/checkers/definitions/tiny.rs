@@ -47,6 +47,15 @@ pub enum What {
         value: i64,
     },
     ReadList(Vec<(usize, Vec<i64>)>),
+    Add {
+        key: usize,
+        value: i64,
+    },
+    Remove {
+        key: usize,
+        value: i64,
+    },
+    ReadSet(Vec<(usize, Vec<i64>)>),
 }
 
 /// The history of these operations.
@@ -68,7 +77,9 @@ pub fn history(ops: &[Tiny]) -> History {
                 let steps = parts.iter().map(|(k, value)| step(*k, Action::Read(Some(reading(*value))))).collect();
                 (Function::Txn, steps)
             }
-            What::ReadList(parts) => {
+            What::Add { key, value } => (Function::Add, vec![step(*key, Action::Add((*value).into()))]),
+            What::Remove { key, value } => (Function::Remove, vec![step(*key, Action::Remove((*value).into()))]),
+            What::ReadList(parts) | What::ReadSet(parts) => {
                 let list = |list: &[i64]| Reading::Many(list.iter().map(|&value| value.into()).collect());
                 (Function::Txn, parts.iter().map(|(k, it)| step(*k, Action::Read(Some(list(it))))).collect())
             }
@@ -182,6 +193,50 @@ pub fn lists(rng: &mut ChaCha8Rng, count: usize) -> Vec<Tiny> {
         };
         let first = pick(rng, 0);
         op.what = What::ReadList(match keys {
+            1 => vec![first],
+            _ if rng.random_ratio(1, 2) => {
+                let second = pick(rng, 1);
+                vec![first, second]
+            }
+            _ => vec![pick(rng, 1)],
+        });
+    }
+    ops
+}
+
+/// Sets on one or two keys, with removes, read mostly as far as they had come.
+pub fn sets(rng: &mut ChaCha8Rng, count: usize) -> Vec<Tiny> {
+    let (sessions, keys) = (rng.random_range(1..=3), rng.random_range(1..=2));
+    let mut ops = times(rng, count, sessions);
+    let mut written: Vec<Vec<i64>> = vec![Vec::new(); keys];
+    let mut states: Vec<Vec<Vec<i64>>> = vec![vec![Vec::new()]; keys];
+    for (value, op) in ops.iter_mut().enumerate() {
+        let (key, value) = (rng.random_range(0..keys), value as i64);
+        let mut held = states[key].last().cloned().unwrap_or_default();
+        if rng.random_ratio(1, 2) {
+            op.known = rng.random_ratio(5, 6);
+            op.what = if !written[key].is_empty() && rng.random_ratio(1, 3) {
+                let value = written[key][rng.random_range(0..written[key].len())];
+                held.retain(|&it| it != value);
+                What::Remove { key, value }
+            } else {
+                written[key].push(value);
+                held.push(value);
+                What::Add { key, value }
+            };
+            states[key].push(held);
+        }
+    }
+    for op in ops.iter_mut().filter(|op| op.what == What::Read(vec![])) {
+        let pick = |rng: &mut ChaCha8Rng, key: usize| {
+            let mut set = states[key][rng.random_range(0..states[key].len())].clone();
+            if rng.random_ratio(1, 6) && !set.is_empty() {
+                set.remove(rng.random_range(0..set.len()));
+            }
+            (key, set)
+        };
+        let first = pick(rng, 0);
+        op.what = What::ReadSet(match keys {
             1 => vec![first],
             _ if rng.random_ratio(1, 2) => {
                 let second = pick(rng, 1);

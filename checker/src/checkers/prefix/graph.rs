@@ -1,7 +1,7 @@
 //! Everything that the one order of all writes must respect, with each read as the end of the beginning that it sees.
 
 use super::Growth;
-use crate::facts::{Facts, Kind, NONE, Order, Shown};
+use crate::facts::{Deed, Facts, Kind, NONE, Order, Shown};
 use crate::graph::Arrow;
 use crate::history::Outcome;
 use crate::intern::FastMap;
@@ -175,11 +175,15 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A node that leads into every acknowledged write of the key that nobody ever saw.
+    /// A node that leads into every acknowledged element of the key that nobody ever saw. A remove shows itself by nothing, and what it takes
+    /// away may have been there.
     fn never_seen(&mut self, key: usize, seen: &[bool]) -> u32 {
         let node = self.node();
         for &write in &self.facts.keys[key].writes {
             let entry = &self.facts.writes[write as usize];
+            if entry.deed == Deed::Remove || self.facts.removes.contains_key(&entry.stands) {
+                continue;
+            }
             let shown =
                 seen[entry.stands as usize] || self.facts.writers(entry.stands).any(|other| seen[other as usize]);
             if entry.acked != u64::MAX && !shown {
