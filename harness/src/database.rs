@@ -40,6 +40,9 @@ pub trait Client: Send {
     /// Does `draft`. Never retries anything whose outcome is unknown.
     fn call<'a>(&'a mut self, draft: &'a Draft) -> Answer<'a, Completion>;
 
+    /// Says whose device this is, before the first operation. A database whose clients share nothing need not heed it.
+    fn belongs_to(&mut self, _user: usize) {}
+
     /// Forgets everything the session knew.
     fn renew(&mut self, session: u64);
 }

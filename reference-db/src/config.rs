@@ -5,6 +5,7 @@
 mod bug;
 mod leaderless;
 mod multi_leader;
+mod reads;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::bug::Bug;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
+pub use self::reads::{READS, ReadPolicy};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -74,20 +76,6 @@ pub enum Failover {
     Auto,
 }
 
-/// Where clients read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadPolicy {
-    /// At the leader.
-    Leader,
-    /// At a random replica each time.
-    Any,
-    /// At one replica for each session.
-    Sticky,
-    /// At any replica that has what the session has written and read.
-    Token,
-}
-
 /// When a commit waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -142,7 +130,13 @@ pub struct ModeArgs {
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
     /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]
-    #[arg(long, value_enum)]
+    ///
+    /// leader; any: a random replica each time; sticky: one replica for each session; own-writes-leader: what the session's user may have
+    /// changed at the leader, else any; recent-leader=DURATION: at the leader for so long after the session's last write, else any;
+    /// max-lag=DURATION: any replica that knows that it lags by no more; token: any that has what the session has written and read;
+    /// shared-token: the same for all devices of the user; wall-clock-token: any that has applied something as late as the session's last
+    /// write, by the leaders' clocks
+    #[arg(long, value_name = "POLICY")]
     pub reads: Option<ReadPolicy>,
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
@@ -302,7 +296,7 @@ impl ModeConfig {
                     "single-leader ack={} failover={} reads={}",
                     word(mode.ack),
                     word(mode.failover),
-                    word(mode.reads)
+                    mode.reads
                 );
                 if mode.on_sync_loss == OnSyncLoss::Async {
                     label += " on-sync-loss=async";
@@ -374,10 +368,13 @@ impl SingleLeader {
         }
         // A token refuses what it cannot serve, so what a session saw never shrinks even where a tail was discarded.
         let session = match self.reads {
-            ReadPolicy::Token => true,
+            ReadPolicy::Token | ReadPolicy::SharedToken => true,
             ReadPolicy::Leader => keeps && self.lease,
-            ReadPolicy::Any | ReadPolicy::Sticky => false,
+            _ => false,
         };
+        if self.reads == ReadPolicy::OwnWritesLeader && keeps && self.lease {
+            promises.push("read-your-writes");
+        }
         if session {
             promises.extend(["read-your-writes", "monotonic-reads"]);
         }

@@ -55,6 +55,10 @@ impl Client for RefDbClient {
         })
     }
 
+    fn belongs_to(&mut self, user: usize) {
+        self.session.belongs_to(&user.to_string());
+    }
+
     fn renew(&mut self, session: u64) {
         self.session.renew(&session.to_string());
     }
@@ -104,7 +108,7 @@ fn reading(outcome: Outcome) -> Reading {
 fn version(version: refdb::client::Version) -> Version {
     use refdb::client::Version as Theirs;
     match version {
-        Theirs::Position { term, index } => Version::Position(term, index),
+        Theirs::Position { term, index } | Theirs::Dated { term, index, .. } => Version::Position(term, index),
         Theirs::Vector { seen, dots } => Version::Vector {
             seen: seen.into_iter().map(|(actor, counter)| (actor.into(), counter)).collect(),
             dots: dots.into_iter().map(|(actor, counter)| (actor.into(), counter)).collect(),

@@ -133,8 +133,10 @@ impl MultiLeaderArgs {
         if self.home_timeout.is_some() && conflicts != Conflicts::Avoid {
             return Err("--home-timeout goes with --conflicts avoid".to_string());
         }
-        if reads == Some(ReadPolicy::Token) {
-            return Err("--reads token goes with --mode single-leader: several leaders have no common log".to_string());
+        if let Some(reads) = reads
+            && !matches!(reads, ReadPolicy::Leader | ReadPolicy::Any | ReadPolicy::Sticky)
+        {
+            return Err(format!("--reads {reads} goes with --mode single-leader: several leaders have no common log"));
         }
         let policy = MultiLeader {
             datacentres,
@@ -197,7 +199,7 @@ impl MultiLeader {
             word(self.conflicts)
         );
         if self.followers > 0 {
-            label += &format!(" reads={}", word(self.reads));
+            label += &format!(" reads={}", self.reads);
         }
         if !self.tombstones {
             label += " tombstones=off";
@@ -219,7 +221,7 @@ impl MultiLeader {
             ("--topology", word(self.topology)),
             ("--ordering", word(self.ordering)),
             ("--conflicts", word(self.conflicts)),
-            ("--reads", word(self.reads)),
+            ("--reads", self.reads.to_string()),
         ];
         if self.conflicts == Conflicts::Merge {
             flags.push(("--tombstones", switch(self.tombstones).to_string()));

@@ -14,7 +14,7 @@ use super::{Message, NEVER, Node, Position, Role};
 use crate::config::{Ack, Failover, OnSyncLoss};
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Refusal, Reply};
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// How long a trial waits for all but one before a majority will do.
 const TRIAL: Duration = Duration::from_millis(60);
@@ -61,6 +61,7 @@ impl Node {
     /// Time passed.
     pub fn tick(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         self.expire_promotion(now, out);
+        self.ask_how_far(now, out);
         match &self.role {
             Role::Leader(_) => {
                 self.lead_on(now, out);
@@ -270,7 +271,7 @@ impl Node {
         quiet: Duration,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let entry = Entry { index: self.last.1 + 1, term: self.term, changes: Vec::new() };
+        let entry = self.entry(Vec::new());
         out.push(Output::Say(format!("leads term {} from entry {}", self.term, entry.index)));
         let others: Vec<String> = self.others().cloned().collect();
         self.role = Role::Leader(Leading::new(&others, entry.index, now, now + quiet));

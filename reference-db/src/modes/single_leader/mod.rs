@@ -21,17 +21,20 @@
 //! **Tokens.** A session carries the position that it has seen, with its writes too, or a write would lead it over to a history without what it had read. A
 //! token is refused as discarded only on the evidence of a committed entry of a later term.
 //!
+//! **Lag** ([`lag`]). A follower knows how long ago it had everything, by asking its leader; it never claims to be fresher than it knows.
+//!
 //! **Holds**: see [`crate::config`]. **Allows**: stale reads on followers; with `async`, loss of the tail; with `--fencing off`, two leaders.
 //! A leader that is cut off and asynchronous goes on acknowledging until it hears of a higher term: fencing cannot stop that.
 //!
 //! Left out, though production would have it: parallel apply on followers, log shipping in a binary form, membership changes.
 
 mod election;
+mod lag;
 mod replication;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -41,7 +44,7 @@ use super::Identity;
 use crate::config::{Ack, Failover, SingleLeader};
 use crate::mode::{Input, Output, Protocol, Status, Ticket};
 use crate::operation::{Code, Refusal, Reply, Request};
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Change, Entry, Store, StoreError};
 use crate::value::Cell;
 
 /// How long the synchronous follower may lag before another takes its place.
@@ -128,6 +131,24 @@ pub enum Message {
         term: u64,
         /// For how long to acknowledge nothing: a deposed leader's lease may last as long.
         quiet: Duration,
+    },
+    /// A follower to its leader: how far is everything at this moment?
+    Ask {
+        /// Which life of the follower asks; echoed.
+        life: u64,
+        /// When it was asked, by the follower's monotonic clock; echoed.
+        asked: Duration,
+    },
+    /// The leader: so far.
+    Told {
+        /// The leader's term.
+        term: u64,
+        /// Its last entry.
+        last: u64,
+        /// The echo.
+        life: u64,
+        /// The echo.
+        asked: Duration,
     },
     /// A follower to its leader: an operator wants me to lead; drain and let go.
     Handover,
@@ -217,6 +238,10 @@ pub struct Node {
     resumes: bool,
     /// Until when no other term is granted: before its last start this node may have confirmed a leader's lease.
     bound_until: Duration,
+    /// The leader's wall clock as of the last entry, nanoseconds since the epoch.
+    wall: i64,
+    /// How far behind it knows itself to be.
+    lag: lag::Lag,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
 }
@@ -252,6 +277,8 @@ impl Node {
             bound_until: Duration::ZERO,
             rival_since: None,
             suspect: false,
+            wall: i64::MIN,
+            lag: lag::Lag::new(wall_clock()),
         };
         node.reload(store)?;
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
@@ -272,6 +299,7 @@ impl Node {
             let entries = store.entries(from, CACHE)?;
             let Some(newest) = entries.last() else { return Ok(()) };
             self.last = (newest.term, newest.index);
+            self.wall = newest.wall;
             from = newest.index + 1;
             self.cache.extend(entries);
             while self.cache.len() > CACHE {
@@ -339,6 +367,11 @@ impl Node {
         store.set_meta("vote", vote.unwrap_or_default())
     }
 
+    /// The next entry of this leader. Only its date is from the wall clock, and only `wall-clock-token` heeds it.
+    fn entry(&self, changes: Vec<Change>) -> Entry {
+        Entry { index: self.last.1 + 1, term: self.term, changes, wall: wall_clock() }
+    }
+
     /// Writes an entry to the log and applies it.
     fn write(&mut self, store: &mut Store, entry: Entry) -> Result<(), StoreError> {
         if self.terms.last().is_none_or(|(term, _)| *term < entry.term) {
@@ -347,6 +380,7 @@ impl Node {
         }
         store.append(&entry)?;
         self.last = (entry.term, entry.index);
+        self.wall = entry.wall;
         self.cache.push_back(entry);
         if self.cache.len() > CACHE {
             self.cache.pop_front();
@@ -386,6 +420,12 @@ impl Node {
     fn send(&self, to: &str, message: Message) -> Output {
         Output::Send(to.to_string(), crate::mode::Message::Leader(message))
     }
+}
+
+/// Nanoseconds since the epoch, as this machine has it.
+fn wall_clock() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// A number among the small things; 0 where there is none.
@@ -436,6 +476,7 @@ impl Protocol for Node {
 
     fn settle(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError> {
         let mut out = Vec::new();
+        self.note_arrivals();
         self.serve_waiting(store, now, &mut out)?;
         self.replicate(store, now, &mut out)?;
         self.release(now, &mut out);
@@ -497,6 +538,14 @@ impl Node {
                 self.answered(store, now, from, (asked, trial), answer, out)
             }
             Message::Lead { term, quiet } => self.told_to_lead(store, now, (term, quiet), out),
+            Message::Ask { life, asked } => {
+                self.asked_how_far(now, from, (life, asked), out);
+                Ok(())
+            }
+            Message::Told { term, last, life, asked } => {
+                self.told_how_far(from, (term, last), (life, asked));
+                Ok(())
+            }
             Message::Handover => {
                 self.hand_over_to(now, from);
                 Ok(())

@@ -200,6 +200,7 @@ impl Node {
             self.cache.pop_back();
         }
         self.last = (self.term_at(first - 1), first - 1);
+        self.wall = self.cache.back().map_or(i64::MIN, |entry| entry.wall);
         self.committed = self.committed.min(first - 1);
         if let (Some(oldest), Some(newest)) = (tail.first(), tail.last()) {
             let name = format!("discarded-{}-{}-{}.jsonl", newest.term, oldest.index, newest.index);
@@ -284,6 +285,8 @@ impl Node {
         self.last = last;
         self.oldest = last.1 + 1;
         self.cache.clear();
+        // When its last entry was written is not in a snapshot; the next entry will tell.
+        self.wall = i64::MIN;
         self.suspect = false;
         self.heard = now;
         out.push(self.send(from, Message::Appended { term: self.term, matching: last.1, sent: Duration::ZERO }));
@@ -426,7 +429,7 @@ impl Node {
 
     /// Until when nobody else can lead: those who followed our newest confirmed message will not grant another term before their time-out,
     /// and every majority has one of them. A quarter is left for clocks that run at different speeds. `None`: no lease is needed.
-    fn lease_until(&self) -> Option<Duration> {
+    pub fn lease_until(&self) -> Option<Duration> {
         let Role::Leader(leading) = &self.role else { return None };
         if !self.policy.lease || self.policy.failover == Failover::Off {
             return None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
-use crate::store::{Change, Entry, Store, StoreError};
+use crate::store::{Change, Store, StoreError};
 use crate::value::Cell;
 
 /// How long a replica waits for a token unless told otherwise, and at most.
@@ -43,7 +43,11 @@ impl Node {
             out.push(Output::Reply(ticket, Err(behind(&self.me.name))));
             return Ok(());
         }
-        match request.token.map_or(Token::Reached, |token| self.token(token)) {
+        match self.fits(&request) {
+            Token::Reached if self.lags(now, &request) => {
+                out.push(Output::Reply(ticket, Err(lags(&self.me.name))));
+                return Ok(());
+            }
             Token::Reached => {}
             Token::Discarded => {
                 out.push(Output::Reply(ticket, Err(discarded())));
@@ -86,6 +90,21 @@ impl Node {
         Err(refusal)
     }
 
+    /// How everything that the request must not be older than relates to this node's log.
+    fn fits(&self, request: &Request) -> Token {
+        let mut worst = Token::Reached;
+        for token in request.token.iter().chain(&request.also) {
+            match self.token(*token) {
+                Token::Discarded => return Token::Discarded,
+                Token::Ahead => worst = Token::Ahead,
+                Token::Reached => {}
+            }
+        }
+        // Whoever leads has applied whatever there is.
+        let late = request.after_wall.is_some_and(|wall| self.wall < wall) && !self.is_leader();
+        if late { Token::Ahead } else { worst }
+    }
+
     /// Whether this node's history contains the token. Where it is known to have gone on in a later term without the token's entry, it never will.
     fn token(&self, token: Position) -> Token {
         if self.contains(token) {
@@ -126,7 +145,7 @@ impl Node {
         if ops.iter().any(Operation::writes) {
             let changes: Vec<Change> =
                 order.into_iter().map(|key| (key.to_string(), overlay.remove(key).flatten())).collect();
-            let entry = Entry { index: self.last.1 + 1, term: self.term, changes };
+            let entry = self.entry(changes);
             self.write(store, entry)?;
         }
         Ok(Ok(results))
@@ -142,7 +161,10 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         let (term, index) = self.last;
-        let version = Some(Version::Position { term, index });
+        let version = Some(match request.dated {
+            true => Version::Dated { term, index, wall: self.wall },
+            false => Version::Position { term, index },
+        });
         let reply = Reply { node: self.me.name.clone(), results, version, contexts: Vec::new() };
         match &mut self.role {
             Role::Leader(leading) => leading.pending.push_back(Pending {
@@ -150,7 +172,8 @@ impl Node {
                 ticket,
                 reply,
                 writes,
-                leased: request.leader && !writes,
+                // A leader that may have been replaced does not know what it lacks.
+                leased: (request.leader || request.max_lag_ms.is_some()) && !writes,
                 deadline: now + CONFIRM_LIMIT,
             }),
             Role::Follower | Role::Candidate(_) => out.push(Output::Reply(ticket, Ok(reply))),
@@ -160,7 +183,7 @@ impl Node {
     /// Looks again at the reads that wait for their tokens.
     pub fn serve_waiting(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         for waiting in std::mem::take(&mut self.waiting) {
-            match waiting.request.token.map_or(Token::Reached, |token| self.token(token)) {
+            match self.fits(&waiting.request) {
                 Token::Ahead if now < waiting.deadline => self.waiting.push(waiting),
                 Token::Ahead => out.push(Output::Reply(waiting.ticket, Err(behind(&self.me.name)))),
                 Token::Reached | Token::Discarded => self.request(store, now, waiting.ticket, waiting.request, out)?,
@@ -172,6 +195,10 @@ impl Node {
 
 fn behind(name: &str) -> Refusal {
     Refusal::definite(Code::Behind, format!("{name} has not caught up with the token"))
+}
+
+fn lags(name: &str) -> Refusal {
+    Refusal::definite(Code::Behind, format!("{name} does not know that it lags by no more than was asked for"))
 }
 
 fn discarded() -> Refusal {
