@@ -113,6 +113,16 @@ pub trait Database: Send + Sync {
     /// Whether one node leads.
     fn has_leader(&self) -> bool;
 
+    /// Whether it can change its leader when told to.
+    fn can_switch_over(&self) -> bool {
+        false
+    }
+
+    /// Makes the node the leader, in whatever way loses nothing; an error says why not, in a few words.
+    fn switch_over<'a>(&'a self, node: &'a str) -> Answer<'a, Result<(), String>> {
+        Box::pin(async move { Err(format!("nothing can make {node} the leader")) })
+    }
+
     /// The ports that its nodes listen on, clients' first. Empty where nothing is started.
     fn ports(&self) -> Vec<u16>;
 

@@ -9,6 +9,7 @@ mod claim;
 mod faults;
 mod leaderless;
 mod multi_leader;
+mod reads;
 mod single_leader;
 mod story;
 
@@ -50,7 +51,7 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [single_leader::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS].into_iter().flatten()
+    [single_leader::SCENARIOS, reads::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS].into_iter().flatten()
 }
 
 #[cfg(test)]

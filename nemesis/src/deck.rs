@@ -59,7 +59,11 @@ pub fn plan(plan: &Plan) -> Result<Schedule, Error> {
         let (kind, aim) = deck.deal(&mut rng);
         let latest = beat.interval - beat.lasts - CALM_MS;
         let sway = if latest == 0 { 0 } else { rng.random_range(0..=latest.min(beat.interval / 10)) };
-        let victims = victims(plan, aim, &mut rng);
+        let victims = match kind.as_str() {
+            // Leadership goes to one that does not have it.
+            "switchover" => victims(&Plan { targets: Targets::One, ..plan.clone() }, Aim::Other, &mut rng),
+            _ => victims(plan, aim, &mut rng),
+        };
         schedule.faults.push(Planned {
             id: nth + 1,
             params: params(&kind, plan, &victims, &mut rng),

@@ -74,6 +74,8 @@ pub enum Failover {
     Manual,
     /// The nodes themselves, by time-out and majority.
     Auto,
+    /// The last node alone, which follows and never leads: by time-out, of the followers that it reaches.
+    Controller,
 }
 
 /// When a commit waits for the disk.
@@ -141,7 +143,7 @@ pub struct ModeArgs {
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// leaderless, multi-leader: a deliberate mistake, to see that it is found
+    /// A deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
     /// The rest of leaderless.
@@ -185,6 +187,8 @@ pub struct SingleLeader {
     pub lease: bool,
     /// Where clients read.
     pub reads: ReadPolicy,
+    /// A deliberate mistake.
+    pub bug: Option<Bug>,
 }
 
 /// A mode with its policies.
@@ -251,7 +255,7 @@ impl ModeArgs {
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
         refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
         refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
-        let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
+        let shared = [("--datacentres", self.datacentres.is_some())];
         refuse_foreign(&shared, "leaderless or multi-leader", "single-leader")?;
         let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
         if ack != Ack::Async && nodes < 2 {
@@ -260,8 +264,11 @@ impl ModeArgs {
         if self.on_sync_loss == Some(OnSyncLoss::Async) && ack != Ack::SemiSync {
             return Err("--on-sync-loss async goes with --ack semi-sync".to_string());
         }
+        if self.failover == Some(Failover::Controller) && nodes < 3 {
+            return Err("--failover controller: a leader, a follower and the controller are three nodes".to_string());
+        }
         let default_reads = if ack == Ack::Async { ReadPolicy::Any } else { ReadPolicy::Token };
-        Ok(SingleLeader {
+        let policy = SingleLeader {
             ack,
             on_sync_loss: self.on_sync_loss.unwrap_or(OnSyncLoss::Wait),
             failover: self.failover.unwrap_or(Failover::Auto),
@@ -269,7 +276,10 @@ impl ModeArgs {
             fencing: self.fencing.is_none_or(Switch::is_on),
             lease: self.lease.is_none_or(Switch::is_on),
             reads: self.reads.unwrap_or(default_reads),
-        })
+            bug: self.bug,
+        };
+        policy.bug_fits()?;
+        Ok(policy)
     }
 
     fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
@@ -307,6 +317,9 @@ impl ModeConfig {
                 if !mode.lease {
                     label += " lease=off";
                 }
+                if let Some(bug) = mode.bug {
+                    label += &format!(" bug={}", word(bug));
+                }
                 label
             }
             Policy::Leaderless(mode) => mode.label(),
@@ -322,15 +335,19 @@ impl ModeConfig {
     pub fn flags(&self) -> Vec<String> {
         let mut flags: Vec<(&str, String)> = vec![("--fsync", word(self.fsync))];
         match &self.policy {
-            Policy::SingleLeader(mode) => flags.extend([
-                ("--mode", "single-leader".to_string()),
-                ("--ack", word(mode.ack)),
-                ("--on-sync-loss", word(mode.on_sync_loss)),
-                ("--failover", word(mode.failover)),
-                ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
-                ("--fencing", switch(mode.fencing).to_string()),
-                ("--lease", switch(mode.lease).to_string()),
-            ]),
+            Policy::SingleLeader(mode) => flags.extend(
+                [
+                    ("--mode", "single-leader".to_string()),
+                    ("--ack", word(mode.ack)),
+                    ("--on-sync-loss", word(mode.on_sync_loss)),
+                    ("--failover", word(mode.failover)),
+                    ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
+                    ("--fencing", switch(mode.fencing).to_string()),
+                    ("--lease", switch(mode.lease).to_string()),
+                ]
+                .into_iter()
+                .chain(mode.bug.map(|bug| ("--bug", word(bug)))),
+            ),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
         }
@@ -355,9 +372,24 @@ impl ModeConfig {
 impl SingleLeader {
     /// Whether an acknowledged write survives the loss of one node.
     fn keeps_acknowledged(&self) -> bool {
-        let one_leader = self.failover == Failover::Off || self.fencing;
+        // A controller asks no majority: cut off together with some followers, it makes one of them a second leader.
+        let one_leader = self.failover == Failover::Off || (self.fencing && self.failover != Failover::Controller);
         let copied = self.ack != Ack::Async && self.on_sync_loss == OnSyncLoss::Wait;
         one_leader && (copied || self.failover == Failover::Off)
+    }
+
+    fn bug_fits(&self) -> Result<(), String> {
+        let Some(bug) = self.bug else { return Ok(()) };
+        let replaces = self.failover != Failover::Off;
+        let (fits, needs) = match bug {
+            Bug::AckEarly => (self.ack == Ack::SemiSync && replaces, "--ack semi-sync and a failover"),
+            Bug::EarlyVisible => (self.ack != Ack::Async && replaces, "--ack semi-sync or sync and a failover"),
+            Bug::ElectStale | Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
+            Bug::ForgetTailDiscard => (replaces, "a failover"),
+            Bug::ApplyOutOfOrder => (true, ""),
+            _ => (false, "another mode"),
+        };
+        if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }
 
     fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
@@ -419,6 +451,9 @@ mod tests {
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
             "--mode multi-leader --conflicts avoid --home-timeout 700ms",
             "--mode multi-leader --topology circular --bug keep-loop",
+            "--failover controller --reads own-writes-leader",
+            "--reads recent-leader=200ms --bug ack-early",
+            "--ack async --reads max-lag=1s --bug apply-out-of-order",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -449,6 +484,12 @@ mod tests {
             ("--mode multi-leader --bug forget-hint", "--mode leaderless"),
             ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
             ("--datacentres 2", "leaderless or multi-leader"),
+            ("--bug forget-hint", "goes with another mode"),
+            ("--bug ack-early --ack async", "--ack semi-sync"),
+            ("--mode multi-leader --bug ack-early", "--mode single-leader"),
+            ("--mode leaderless --bug ack-early", "--mode single-leader"),
+            ("--reads max-lag", "max-lag=200ms"),
+            ("--mode multi-leader --reads shared-token", "no common log"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");
@@ -460,6 +501,7 @@ mod tests {
         assert!(!config("--ack async").expect("flags").promises().contains(&"lost-writes"));
         assert!(config("").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
+        assert!(!config("--failover controller").expect("flags").promises().contains(&"lost-writes"));
     }
 
     #[test]

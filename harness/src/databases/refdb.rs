@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{Conflicts, ModeArgs, ModeConfig, Policy};
+use refdb::config::{Conflicts, Failover, ModeArgs, ModeConfig, Policy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -193,6 +193,14 @@ impl Database for RefDb {
 
     fn has_leader(&self) -> bool {
         matches!(self.config.policy, Policy::SingleLeader(_))
+    }
+
+    fn can_switch_over(&self) -> bool {
+        matches!(&self.config.policy, Policy::SingleLeader(mode) if mode.failover != Failover::Off)
+    }
+
+    fn switch_over<'a>(&'a self, node: &'a str) -> Answer<'a, Result<(), String>> {
+        Box::pin(async move { self.pool()?.promote(node).await.map(drop).map_err(|refusal| refusal.message) })
     }
 
     fn ports(&self) -> Vec<u16> {

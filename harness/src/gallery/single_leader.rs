@@ -164,4 +164,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         holds: Side { mode: "--ack semi-sync --reads any", claims: &[WritesGoOn(1_500), Holds("lost-writes")] },
         prevented_by: "Waiting for one follower instead of all; another takes its place when it is away.",
     },
+    Scenario {
+        name: "too-short-time-out",
+        figure: "",
+        about: "A leader that is busy for half a second is taken for dead; when it goes on, it acknowledges what nobody will keep.",
+        under: "the leader paused for 0.5 s, again and again",
+        setting: "--workload append --nodes 3 --rate 400",
+        faults: Faults::Every(
+            2_000,
+            &[Strike { at_ms: 700, lasts_ms: 500, whom: Whom::Leader, deed: Deed::Pause }],
+        ),
+        breaks: Side { mode: "--ack async --reads any --failover-timeout 150ms", claims: &[Breaks("lost-writes")] },
+        holds: Side { mode: "--ack async --reads any --failover-timeout 2s", claims: &[Holds("lost-writes")] },
+        prevented_by: "A time-out that outlasts ordinary pauses. It makes every real failover longer; and with --ack async a real one still loses what was not sent.",
+    },
 ];

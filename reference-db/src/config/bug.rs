@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bug {
+    /// A leader takes what it has sent to the synchronous follower for what that has on its disk: acknowledged writes are lost.
+    AckEarly,
+    /// The first candidate leads, whatever the logs of those that voted for it: acknowledged writes are lost.
+    ElectStale,
+    /// A follower applies a batch with two workers and does not wait for the order: replicas never converge.
+    ApplyOutOfOrder,
+    /// A follower takes entries of any leader that sends them, and confirms them in that leader's term: acknowledged writes are lost.
+    IgnoreTerm,
+    /// A deposed leader drops its tail from the log and forgets to take the rows back: replicas never converge.
+    ForgetTailDiscard,
+    /// A leader shows what no follower has confirmed: reads go back, and are not linearizable.
+    EarlyVisible,
     /// A stand-in drops its hints when their home is back, instead of delivering them: acknowledged writes are lost.
     ForgetHint,
     /// Repair takes a tombstone for a key that was never written: deleted keys come back.
@@ -29,4 +41,12 @@ pub enum Bug {
     ForgetTombstone,
     /// Equal time stamps are not told apart: replicas keep different values.
     LeaveTie,
+}
+
+impl Bug {
+    /// Whether it is one of the single-leader mode.
+    pub fn is_of_single_leader(self) -> bool {
+        use Bug::{AckEarly, ApplyOutOfOrder, EarlyVisible, ElectStale, ForgetTailDiscard, IgnoreTerm};
+        matches!(self, AckEarly | ElectStale | ApplyOutOfOrder | IgnoreTerm | ForgetTailDiscard | EarlyVisible)
+    }
 }

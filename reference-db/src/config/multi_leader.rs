@@ -176,15 +176,14 @@ impl MultiLeader {
     fn bug_applies(&self) -> Result<(), String> {
         let Some(bug) = self.bug else { return Ok(()) };
         let (fits, needs) = match bug {
+            _ if bug.is_of_single_leader() => (false, "--mode single-leader"),
             Bug::KeepLoop => (self.topology == Topology::Circular, "--topology circular"),
             Bug::DropChange => (true, ""),
             Bug::DropSibling => (self.conflicts == Conflicts::Siblings, "--conflicts siblings"),
             Bug::IgnoreCause => (self.ordering == Ordering::Causal, "--ordering causal"),
             Bug::ForgetTombstone => (self.conflicts == Conflicts::Merge && self.tombstones, "--conflicts merge"),
             Bug::LeaveTie => (self.conflicts == Conflicts::Lww, "--conflicts lww"),
-            Bug::ForgetHint | Bug::DropTombstone | Bug::CountPartialWrite | Bug::ReuseActor => {
-                (false, "--mode leaderless")
-            }
+            _ => (false, "--mode leaderless"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }

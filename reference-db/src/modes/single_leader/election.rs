@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::replication::Leading;
 use super::{Message, NEVER, Node, Position, Role};
-use crate::config::{Ack, Failover, OnSyncLoss};
+use crate::config::{Ack, Bug, Failover, OnSyncLoss};
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Refusal, Reply};
 use crate::store::{Store, StoreError};
@@ -76,7 +76,7 @@ impl Node {
 
     fn time_out(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         match self.policy.failover {
-            Failover::Auto | Failover::Manual => self.canvass(store, now, true, false, out),
+            Failover::Auto | Failover::Manual | Failover::Controller => self.canvass(store, now, true, false, out),
             // Without failover the first node leads whenever it runs, under a term of its own: nobody else ever begins one.
             Failover::Off => {
                 let term = self.term + 1;
@@ -189,7 +189,7 @@ impl Node {
 
     fn give_up(&mut self, now: Duration) {
         self.role = Role::Follower;
-        if self.founds() || self.resumes || self.policy.failover == Failover::Auto {
+        if self.founds() || self.resumes || self.watches() {
             self.election_due = now + self.patience() / 2;
         } else {
             self.election_due = NEVER;
@@ -219,7 +219,7 @@ impl Node {
         let (trial, force, ask) = (canvass.trial, canvass.force, now >= canvass.again);
         if heard_of_leader && !force {
             self.give_up(now);
-        } else if enough && granted >= self.majority() {
+        } else if enough && granted >= self.needed() {
             if trial { self.canvass(store, now, false, force, out)? } else { self.decide(store, now, out)? }
         } else if waited >= self.policy.failover_timeout * 2 {
             self.give_up(now);
@@ -229,20 +229,32 @@ impl Node {
         Ok(())
     }
 
+    /// How many must grant a term, this node among them. A controller that replaces a leader is content with one follower.
+    fn needed(&self) -> usize {
+        if self.controller() == Some(&self.me.name) { 2 } else { self.majority() }
+    }
+
     /// The term is ours: the most advanced log of those that granted it shall lead. An operator's choice stands if it loses nothing.
     fn decide(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let Role::Candidate(canvass) = &self.role else { return Ok(()) };
         let leased = self.policy.lease && canvass.deposes.as_ref().is_some_and(|leader| !canvass.granted_by(leader));
         let quiet = if leased { self.policy.failover_timeout } else { Duration::ZERO };
-        let granted = canvass.answers.iter().filter(|(_, answer)| answer.granted);
+        let controller = self.controller();
+        let granted =
+            canvass.answers.iter().filter(|(name, answer)| answer.granted && controller.is_none_or(|it| it != *name));
         let best = granted.max_by_key(|(_, answer)| answer.last).map(|(name, answer)| (name.clone(), answer.last));
+        let never = controller == Some(&self.me.name);
         match best {
-            Some((name, last)) if last > self.last => {
+            Some((name, last)) if never || last > self.last && self.policy.bug != Some(Bug::ElectStale) => {
                 out.push(Output::Say(format!("hands term {} to {name}, whose log is at {last:?}", self.term)));
                 out.push(self.send(&name, Message::Lead { term: self.term, quiet }));
                 self.role = Role::Follower;
                 self.heard = now;
                 self.rest(now);
+                Ok(())
+            }
+            _ if never => {
+                self.give_up(now);
                 Ok(())
             }
             _ => self.lead(store, now, quiet, out),
@@ -304,8 +316,11 @@ impl Node {
             out.push(Output::Reply(ticket, Ok(self.empty_reply())));
             return Ok(());
         }
-        if self.policy.failover == Failover::Off {
-            let refusal = Refusal::definite(Code::Unsupported, "with --failover off nobody can be promoted");
+        let controls = self.controller() == Some(&self.me.name);
+        if self.policy.failover == Failover::Off || controls {
+            let why =
+                if controls { "the controller never leads" } else { "with --failover off nobody can be promoted" };
+            let refusal = Refusal::definite(Code::Unsupported, why);
             out.push(Output::Reply(ticket, Err(refusal)));
             return Ok(());
         }

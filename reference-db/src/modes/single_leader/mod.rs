@@ -18,6 +18,10 @@
 //! With `--failover manual` the same canvass begins only when an operator asks, or when the node that led last starts again. A leader that must wait for
 //! followers and hears none makes room. A node that starts grants nothing for one time-out: before, it may have confirmed a lease.
 //!
+//! With `--failover controller` the last node alone watches the leader (like: MySQL Orchestrator, Redis Sentinel with one sentinel). It follows too, so that it knows the leader
+//! as the others do and asks them before it believes in a death; but it never leads and is no synchronous follower, so that no single fault takes the leader and its guard.
+//! It needs no majority: two nodes of five may replace a leader that three still follow. While it is away nobody replaces anybody.
+//!
 //! **Tokens.** A session carries the position that it has seen, with its writes too, or a write would lead it over to a history without what it had read. A
 //! token is refused as discarded only on the evidence of a committed entry of a later term.
 //!
@@ -238,7 +242,7 @@ pub struct Node {
     resumes: bool,
     /// Until when no other term is granted: before its last start this node may have confirmed a leader's lease.
     bound_until: Duration,
-    /// The leader's wall clock as of the last entry, nanoseconds since the epoch.
+    /// The latest wall-clock time of any entry, by whoever led then, nanoseconds since the epoch. A clock that is set back leaves it where it was.
     wall: i64,
     /// How far behind it knows itself to be.
     lag: lag::Lag,
@@ -299,8 +303,8 @@ impl Node {
             let entries = store.entries(from, CACHE)?;
             let Some(newest) = entries.last() else { return Ok(()) };
             self.last = (newest.term, newest.index);
-            self.wall = newest.wall;
             from = newest.index + 1;
+            self.wall = entries.iter().map(|entry| entry.wall).max().unwrap_or(i64::MIN).max(self.wall);
             self.cache.extend(entries);
             while self.cache.len() > CACHE {
                 self.cache.pop_front();
@@ -314,17 +318,17 @@ impl Node {
         let first = self.me.nodes.first() == Some(&self.me.name);
         let founds = first && self.term == 0;
         match self.policy.failover {
-            Failover::Auto | Failover::Manual if founds => FIRST,
-            Failover::Auto => self.patience(),
+            Failover::Auto | Failover::Manual | Failover::Controller if founds => FIRST,
+            _ if self.watches() => self.patience(),
             Failover::Manual if self.resumes => FIRST,
             Failover::Off if first => FIRST,
-            Failover::Off | Failover::Manual => NEVER,
+            _ => NEVER,
         }
     }
 
     /// Waits for a leader from now on.
     fn rest(&mut self, now: Duration) {
-        let patience = if self.policy.failover == Failover::Auto { self.patience() } else { NEVER };
+        let patience = if self.watches() { self.patience() } else { NEVER };
         self.election_due = now.saturating_add(patience);
     }
 
@@ -332,6 +336,16 @@ impl Node {
     fn patience(&mut self) -> Duration {
         let timeout = self.policy.failover_timeout;
         timeout + timeout.mul_f64(self.rng.random_range(0.0..0.5))
+    }
+
+    /// The node that alone watches the leader, if it is one node.
+    fn controller(&self) -> Option<&String> {
+        self.me.nodes.last().filter(|_| self.policy.failover == Failover::Controller)
+    }
+
+    /// Whether this node replaces a leader that it does not hear.
+    fn watches(&self) -> bool {
+        self.policy.failover == Failover::Auto || self.controller() == Some(&self.me.name)
     }
 
     fn heartbeat(&self) -> Duration {
@@ -380,7 +394,7 @@ impl Node {
         }
         store.append(&entry)?;
         self.last = (entry.term, entry.index);
-        self.wall = entry.wall;
+        self.wall = self.wall.max(entry.wall);
         self.cache.push_back(entry);
         if self.cache.len() > CACHE {
             self.cache.pop_front();

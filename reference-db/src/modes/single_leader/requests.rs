@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
+use crate::config::Bug;
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
 use crate::store::{Change, Store, StoreError};
@@ -162,11 +163,17 @@ impl Node {
     ) {
         let (term, index) = self.last;
         let version = Some(match request.dated {
-            true => Version::Dated { term, index, wall: self.wall },
+            true => Version::Dated { term, index, wall: self.cache.back().map_or(self.wall, |entry| entry.wall) },
             false => Version::Position { term, index },
         });
         let reply = Reply { node: self.me.name.clone(), results, version, contexts: Vec::new() };
+        let early = !writes && self.policy.bug == Some(Bug::EarlyVisible);
+        let lease = self.lease_until();
         match &mut self.role {
+            Role::Leader(_) if early => out.push(match lease {
+                Some(until) if request.leader => Output::ReplyBefore(ticket, Ok(reply), until),
+                _ => Output::Reply(ticket, Ok(reply)),
+            }),
             Role::Leader(leading) => leading.pending.push_back(Pending {
                 position: index,
                 ticket,
