@@ -383,8 +383,11 @@ impl SingleLeader {
         let replaces = self.failover != Failover::Off;
         let (fits, needs) = match bug {
             Bug::AckEarly => (self.ack == Ack::SemiSync && replaces, "--ack semi-sync and a failover"),
-            Bug::EarlyVisible => (self.ack != Ack::Async && replaces, "--ack semi-sync or sync and a failover"),
-            Bug::ElectStale | Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
+            Bug::EarlyVisible => (
+                self.ack != Ack::Async && replaces && self.reads == ReadPolicy::Leader,
+                "--reads leader, an --ack that waits for followers and a failover",
+            ),
+            Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
             Bug::ForgetTailDiscard => (replaces, "a failover"),
             Bug::ApplyOutOfOrder => (true, ""),
             _ => (false, "another mode"),

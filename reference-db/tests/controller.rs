@@ -77,7 +77,10 @@ fn cut_off_with_one_follower_the_controller_makes_a_second_leader() {
     let (one, other) = (world.ask(old, append("k", 1)), world.ask(3, append("k", 2)));
     answer(&mut world, one).expect("the old leader still has followers");
     world.run(1_000 * MS);
-    assert!(world.answers.remove(&other).is_none_or(|answer| answer.result.is_err()), "the controller confirms nothing");
+    assert!(
+        world.answers.remove(&other).is_none_or(|answer| answer.result.is_err()),
+        "the controller confirms nothing"
+    );
     world.heal();
     world.run(2_000 * MS);
     assert_eq!((world.leader(), world.status(old).expect("it runs").role), (Some(3), "follower".to_string()));

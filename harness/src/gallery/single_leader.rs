@@ -170,10 +170,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "A leader that is busy for half a second is taken for dead; when it goes on, it acknowledges what nobody will keep.",
         under: "the leader paused for 0.5 s, again and again",
         setting: "--workload append --nodes 3 --rate 400",
-        faults: Faults::Every(
-            2_000,
-            &[Strike { at_ms: 700, lasts_ms: 500, whom: Whom::Leader, deed: Deed::Pause }],
-        ),
+        faults: Faults::Every(2_000, &[Strike { at_ms: 700, lasts_ms: 500, whom: Whom::Leader, deed: Deed::Pause }]),
         breaks: Side { mode: "--ack async --reads any --failover-timeout 150ms", claims: &[Breaks("lost-writes")] },
         holds: Side { mode: "--ack async --reads any --failover-timeout 2s", claims: &[Holds("lost-writes")] },
         prevented_by: "A time-out that outlasts ordinary pauses. It makes every real failover longer; and with --ack async a real one still loses what was not sent.",

@@ -245,7 +245,7 @@ impl Node {
         let best = granted.max_by_key(|(_, answer)| answer.last).map(|(name, answer)| (name.clone(), answer.last));
         let never = controller == Some(&self.me.name);
         match best {
-            Some((name, last)) if never || last > self.last && self.policy.bug != Some(Bug::ElectStale) => {
+            Some((name, last)) if never || last > self.last => {
                 out.push(Output::Say(format!("hands term {} to {name}, whose log is at {last:?}", self.term)));
                 out.push(self.send(&name, Message::Lead { term: self.term, quiet }));
                 self.role = Role::Follower;
@@ -366,7 +366,8 @@ impl Node {
 
     /// A leader of a higher term is in touch with us while we lead. True if we yield.
     pub fn yields_to_rival(&mut self, now: Duration) -> bool {
-        if self.policy.fencing || !self.is_leader() {
+        let fenced = self.policy.fencing && self.policy.bug != Some(Bug::IgnoreTerm);
+        if fenced || !self.is_leader() {
             return true;
         }
         let since = *self.rival_since.get_or_insert(now);
