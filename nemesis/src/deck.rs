@@ -298,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn leadership_is_given_to_one_node_that_does_not_have_it() {
+        for targets in Targets::ALL {
+            for fault in plan(&ask(&["switchover", "kill"], targets, 30.0, 5)).expect("a plan").faults {
+                assert!(fault.kind != "switchover" || matches!(fault.victims, Victims::Follower(_)), "{fault:?}");
+            }
+        }
+    }
+
+    #[test]
     fn no_room_is_said_in_one_sentence() {
         let error = plan(&ask(&FOUR, Targets::One, 1.0, 0)).expect_err("too short").to_string();
         assert!(error.contains("1.0 s") && error.contains("at least"), "{error}");

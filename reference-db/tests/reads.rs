@@ -164,3 +164,23 @@ fn a_replica_waits_until_it_has_something_as_late_as_the_clock_of_the_write() {
         "stale, as clocks have it"
     );
 }
+
+#[test]
+fn a_read_at_the_leader_waits_for_unconfirmed_writes_of_its_own_keys_only() {
+    let (mut world, leader) = led("--ack semi-sync --failover off", 3, 6);
+    ask(&mut world, leader, append("k", 1)).expect("it is acknowledged");
+    ask(&mut world, leader, append("other", 1)).expect("it is acknowledged");
+    world.run(200 * MS);
+    world.cut_off(leader);
+    let stuck = world.ask(leader, append("k", 2));
+    world.run(100 * MS);
+    let at_leader = |key: &str| Request { leader: true, ..read(key) };
+    let (same, other) = (world.ask(leader, at_leader("k")), world.ask(leader, at_leader("other")));
+    world.run(100 * MS);
+    let answered = world.answers.remove(&other).expect("nothing stands in its way").result.expect("it leads");
+    assert_eq!(list(&answered), [1]);
+    assert!(!world.answers.contains_key(&same), "what nobody has confirmed may vanish");
+    world.heal();
+    answer(&mut world, stuck).expect("it is acknowledged now");
+    assert_eq!(list(&answer(&mut world, same).expect("it is answered now")), [1, 2]);
+}

@@ -134,6 +134,23 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         prevented_by: "Fencing: whoever knows the newer term refuses the old leader, which then steps down. For certain only with an acknowledgement that waits for a follower: until it hears of the new term, an asynchronous leader acknowledges alone.",
     },
     Scenario {
+        name: "stale-leader",
+        figure: "",
+        about: "A leader that was replaced without knowing it goes on answering those who only read.",
+        under: "the leader cut off, again and again",
+        setting: "--workload watchers --nodes 3 --concurrency 60 --rate 400",
+        faults: LEADER_CUT_OFF,
+        breaks: Side {
+            mode: "--ack semi-sync --reads leader --lease off",
+            claims: &[Breaks("linearizable"), Holds("lost-writes")],
+        },
+        holds: Side {
+            mode: "--ack semi-sync --reads leader --lease on",
+            claims: &[Holds("linearizable"), Holds("lost-writes")],
+        },
+        prevented_by: "A lease: a leader answers reads only for as long as followers have promised to elect nobody else. Fencing does not help: reads ask nobody.",
+    },
+    Scenario {
         name: "leader-reads",
         figure: "",
         about: "Everything is right as long as the one leader lives; when it dies, nobody writes.",

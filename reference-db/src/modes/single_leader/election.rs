@@ -135,7 +135,7 @@ impl Node {
         let alive = !force && self.hears_a_leader(now);
         let again = asked == self.term && self.voted.as_deref() == Some(from);
         let bound = !force && !again && now < self.bound_until;
-        let yields = !self.is_leader() || self.policy.fencing || force;
+        let yields = !self.is_leader() || self.is_fenced() || force;
         let granted = (asked > self.term || again) && !alive && !bound && yields;
         if granted && !trial && !again {
             self.step_down(now, &format!("{from} asks for term {asked}"), out);
@@ -364,10 +364,13 @@ impl Node {
         }
     }
 
+    fn is_fenced(&self) -> bool {
+        self.policy.fencing && self.policy.bug != Some(Bug::IgnoreTerm)
+    }
+
     /// A leader of a higher term is in touch with us while we lead. True if we yield.
     pub fn yields_to_rival(&mut self, now: Duration) -> bool {
-        let fenced = self.policy.fencing && self.policy.bug != Some(Bug::IgnoreTerm);
-        if fenced || !self.is_leader() {
+        if self.is_fenced() || !self.is_leader() {
             return true;
         }
         let since = *self.rival_since.get_or_insert(now);

@@ -113,6 +113,26 @@ impl Leading {
             .count()
     }
 
+    /// Has a request wait for its position. A read may wait for less than those that came before it.
+    pub fn wait(&mut self, pending: Pending) {
+        let at = self.pending.partition_point(|earlier| earlier.position <= pending.position);
+        self.pending.insert(at, pending);
+    }
+
+    /// Answers whoever has waited for too long.
+    fn expire(&mut self, now: Duration, out: &mut Vec<Output>) {
+        if self.pending.iter().all(|pending| now < pending.deadline) {
+            return;
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            if now < pending.deadline {
+                self.pending.push_back(pending);
+            } else {
+                out.push(Output::Reply(pending.ticket, Err(pending.late())));
+            }
+        }
+    }
+
     /// The time since which `count` followers have certainly followed.
     fn followed_since(&self, count: usize) -> Duration {
         let mut echoes: Vec<Duration> = self.followers.values().map(|follower| follower.echo).collect();
@@ -415,11 +435,7 @@ impl Node {
         if ack == Ack::SemiSync {
             replace_sync(leading, last, now, (on_loss, controller.as_ref()), out);
         }
-        while leading.pending.front().is_some_and(|pending| now >= pending.deadline) {
-            if let Some(pending) = leading.pending.pop_front() {
-                out.push(Output::Reply(pending.ticket, Err(pending.late())));
-            }
-        }
+        leading.expire(now, out);
         if let Some((heir, deadline)) = leading.handing_to.clone() {
             let has_all = leading.followers.get(&heir).is_some_and(|follower| follower.matching >= last);
             if has_all && committed >= last {

@@ -161,20 +161,20 @@ impl Node {
         writes: bool,
         out: &mut Vec<Output>,
     ) {
-        let (term, index) = self.last;
+        let early = !writes && self.policy.bug == Some(Bug::EarlyVisible);
+        let (term, index) = if writes || early || !self.is_leader() { self.last } else { self.decisive(request) };
         let version = Some(match request.dated {
             true => Version::Dated { term, index, wall: self.cache.back().map_or(self.wall, |entry| entry.wall) },
             false => Version::Position { term, index },
         });
         let reply = Reply { node: self.me.name.clone(), results, version, contexts: Vec::new() };
-        let early = !writes && self.policy.bug == Some(Bug::EarlyVisible);
         let lease = self.lease_until();
         match &mut self.role {
             Role::Leader(_) if early => out.push(match lease {
                 Some(until) if request.leader => Output::ReplyBefore(ticket, Ok(reply), until),
                 _ => Output::Reply(ticket, Ok(reply)),
             }),
-            Role::Leader(leading) => leading.pending.push_back(Pending {
+            Role::Leader(leading) => leading.wait(Pending {
                 position: index,
                 ticket,
                 reply,
@@ -185,6 +185,21 @@ impl Node {
             }),
             Role::Follower | Role::Candidate(_) => out.push(Output::Reply(ticket, Ok(reply))),
         }
+    }
+
+    /// The position that a leader's read stands at: no entry after it touches the keys, so nothing after it has to be confirmed first. Nor does it lie before the
+    /// entry that opened the term, or before the token.
+    fn decisive(&self, request: &Request) -> Position {
+        if self.cache.front().is_none_or(|oldest| oldest.index > self.committed + 1) {
+            return self.last;
+        }
+        let touches = |key: &str| request.ops.iter().any(|operation| operation.key() == key);
+        let open = self.cache.iter().rev().take_while(|entry| entry.index > self.committed);
+        let newest = open.into_iter().find(|entry| entry.changes.iter().any(|(key, _)| touches(key)));
+        let opened = self.terms.last().map_or(0, |(_, first)| *first);
+        let token = request.token.map_or(0, |(_, index)| index);
+        let index = newest.map_or(0, |entry| entry.index).max(self.committed).max(opened).max(token).min(self.last.1);
+        (self.term_at(index), index)
     }
 
     /// Looks again at the reads that wait for their tokens.
