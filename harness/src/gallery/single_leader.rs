@@ -138,8 +138,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "A leader that was replaced without knowing it goes on answering those who only read.",
         under: "the leader cut off, again and again",
-        setting: "--workload watchers --nodes 3 --concurrency 60 --rate 400",
-        faults: LEADER_CUT_OFF,
+        setting: "--workload watchers --nodes 3 --concurrency 80 --rate 500",
+        faults: Faults::Every(
+            2_600,
+            &[Strike { at_ms: 600, lasts_ms: 1_600, whom: Whom::Leader, deed: Deed::Cut(Shape::Isolate) }],
+        ),
         breaks: Side {
             mode: "--ack semi-sync --reads leader --lease off",
             claims: &[Breaks("linearizable"), Holds("lost-writes")],

@@ -345,7 +345,7 @@ impl Node {
     /// can be spoken to. One that may acknowledge alone, or may not be replaced, stays.
     fn withdraw(&mut self, now: Duration, out: &mut Vec<Output>) {
         let Role::Leader(leading) = &self.role else { return };
-        let replaceable = self.policy.failover == Failover::Auto && self.policy.fencing && self.me.nodes.len() > 2;
+        let replaceable = self.policy.failover == Failover::Auto && self.is_fenced() && self.me.nodes.len() > 2;
         let waits = self.policy.ack != Ack::Async && self.policy.on_sync_loss == OnSyncLoss::Wait;
         let alone = now.saturating_sub(leading.since) >= self.policy.failover_timeout * DEAF
             && leading.confirmed_by(now, self.policy.failover_timeout * DEAF) == 0;
