@@ -408,7 +408,11 @@ impl SingleLeader {
             _ => false,
         };
         if self.reads == ReadPolicy::OwnWritesLeader && keeps && self.lease {
-            promises.push("read-your-writes");
+            promises.extend(["read-your-writes", "read-your-writes-user"]);
+        }
+        // What a discarded tail took is lost to the user's next session too.
+        if self.reads == ReadPolicy::SharedToken && keeps {
+            promises.extend(["read-your-writes-user", "monotonic-reads-user"]);
         }
         if session {
             promises.extend(["read-your-writes", "monotonic-reads"]);
@@ -505,6 +509,22 @@ mod tests {
         assert!(config("").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--failover controller").expect("flags").promises().contains(&"lost-writes"));
+    }
+
+    #[test]
+    fn read_policies_promise_what_a_client_alone_can_keep() {
+        let promises = |flags: &str| config(flags).expect("flags").promises();
+        let session = ["read-your-writes", "monotonic-reads"];
+        assert!(session.iter().all(|name| promises("--ack async --reads shared-token").contains(name)));
+        assert!(!promises("--ack async --reads shared-token").contains(&"read-your-writes-user"));
+        assert!(promises("--reads shared-token").contains(&"monotonic-reads-user"));
+        assert!(promises("--reads own-writes-leader").contains(&"read-your-writes"));
+        assert!(!promises("--reads own-writes-leader").contains(&"monotonic-reads"));
+        assert!(!promises("--reads own-writes-leader --lease off").contains(&"read-your-writes"));
+        for reads in ["any", "recent-leader=1s", "max-lag=1s", "wall-clock-token"] {
+            let promises = promises(&format!("--reads {reads}"));
+            assert!(session.iter().all(|name| !promises.contains(name)), "{reads}: {promises:?}");
+        }
     }
 
     #[test]
