@@ -92,4 +92,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         holds: Side { mode: "--ack async --reads token", claims: &[Holds("read-your-writes")] },
         prevented_by: "A logical token: positions in the leader's log are in order whatever clocks say.",
     },
+    Scenario {
+        name: "overload",
+        figure: "",
+        about: "Nothing is broken and nothing is slow; there are only more writes than followers apply in time, and readers see the past.",
+        under: "as many writes as clients can send, no fault",
+        setting: "--workload append --nodes 3 --concurrency 300 --rate max",
+        faults: Faults::None,
+        breaks: Side { mode: "--ack async --reads any", claims: &[StaleBy(50), Breaks("read-your-writes")] },
+        holds: Side { mode: "--ack sync --reads any", claims: &[FreshWithin(50), Holds("read-your-writes")] },
+        prevented_by: "Writers that wait for all followers can be no faster than these; the price is that one slow follower slows everybody. Or readers that ask for a limit or a token.",
+    },
 ];
