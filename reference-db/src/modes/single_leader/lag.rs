@@ -59,11 +59,6 @@ impl Node {
         self.lag.fresh.is_none_or(|fresh| now.saturating_sub(fresh) > Duration::from_millis(limit))
     }
 
-    /// How long ago this node certainly had everything; `None` if it never had, or leads.
-    pub fn behind(&self, now: Duration) -> Option<Duration> {
-        self.lag.fresh.map(|fresh| now.saturating_sub(fresh)).filter(|_| !self.is_leader())
-    }
-
     /// Asks the leader when it is time to.
     pub fn ask_how_far(&mut self, now: Duration, out: &mut Vec<Output>) {
         if now < self.lag.ask_due || now >= self.lag.wanted_until || self.is_leader() {
