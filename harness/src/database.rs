@@ -40,6 +40,9 @@ pub trait Client: Send {
     /// Does `draft`. Never retries anything whose outcome is unknown.
     fn call<'a>(&'a mut self, draft: &'a Draft) -> Answer<'a, Completion>;
 
+    /// Says whose device this is, before the first operation. A database whose clients share nothing need not heed it.
+    fn belongs_to(&mut self, _user: usize) {}
+
     /// Forgets everything the session knew.
     fn renew(&mut self, session: u64);
 }
@@ -109,6 +112,16 @@ pub trait Database: Send + Sync {
 
     /// Whether one node leads.
     fn has_leader(&self) -> bool;
+
+    /// Whether it can change its leader when told to.
+    fn can_switch_over(&self) -> bool {
+        false
+    }
+
+    /// Makes the node the leader, in whatever way loses nothing; an error says why not, in a few words.
+    fn switch_over<'a>(&'a self, node: &'a str) -> Answer<'a, Result<(), String>> {
+        Box::pin(async move { Err(format!("nothing can make {node} the leader")) })
+    }
 
     /// The ports that its nodes listen on, clients' first. Empty where nothing is started.
     fn ports(&self) -> Vec<u16>;

@@ -10,6 +10,7 @@ mod consensus;
 mod faults;
 mod leaderless;
 mod multi_leader;
+mod reads;
 mod single_leader;
 mod story;
 
@@ -51,7 +52,7 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [single_leader::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS, consensus::SCENARIOS]
+    [single_leader::SCENARIOS, reads::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS, consensus::SCENARIOS]
         .into_iter()
         .flatten()
 }

@@ -14,6 +14,7 @@ use gainsay_nemesis::target::{Body, Target};
 use serde_json::json;
 
 use crate::cluster::Cluster;
+use crate::database::Database;
 use crate::recorder::Recorder;
 use crate::run::Plan;
 use crate::store::RunDir;
@@ -21,6 +22,8 @@ use crate::talk;
 
 /// How long healing may take after the load is over.
 const HEAL_LIMIT: Duration = Duration::from_secs(20);
+/// How long a planned change of the leader may take.
+const SWITCH_LIMIT: Duration = Duration::from_secs(3);
 /// How often its end is looked for.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -43,8 +46,14 @@ impl Harm {
         let schedule = schedule(plan)?;
         dir.write("schedule.json", schedule.to_json().as_bytes())?;
         let start = recorder.start();
-        let victim =
-            Victim { nodes: plan.config.nodes.clone(), cluster: cluster.clone(), hosts, ports: plan.database.ports() };
+        let victim = Victim {
+            nodes: plan.config.nodes.clone(),
+            cluster: cluster.clone(),
+            hosts,
+            ports: plan.database.ports(),
+            database: plan.database.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
         let sabotage = plan.config.sabotage.clone();
         let recorder = recorder.clone();
         let thread = std::thread::Builder::new().name("nemesis".to_string()).spawn(move || {
@@ -97,6 +106,9 @@ struct Victim {
     cluster: Arc<Cluster>,
     hosts: Arc<Hosts>,
     ports: Vec<u16>,
+    database: Arc<dyn Database>,
+    /// Its threads live in the clients' network, the nemesis does not.
+    runtime: tokio::runtime::Handle,
 }
 
 impl Target for Victim {
@@ -115,6 +127,26 @@ impl Target for Victim {
     fn ports(&self) -> &[u16] {
         &self.ports
     }
+
+    fn switch_over(&self, node: &str) -> Result<(), gainsay_nemesis::Error> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (database, heir) = (self.database.clone(), node.to_string());
+        self.runtime.spawn(async move {
+            // Nobody listens any more when the time is over.
+            let _ = sender.send(database.switch_over(&heir).await);
+        });
+        let deadline = Instant::now() + SWITCH_LIMIT;
+        let said = receiver.recv_timeout(SWITCH_LIMIT).unwrap_or_else(|_| Err("no answer in time".to_string()));
+        // An answer that came too late is not the end of it: what counts is who leads.
+        while self.leaders().first().is_none_or(|leader| leader != node) {
+            if Instant::now() >= deadline {
+                let why = said.err().unwrap_or_else(|| "it does not say so".to_string());
+                return Err(gainsay_nemesis::Error(format!("{node} was not made the leader: {why}")));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
 }
 
 /// A fault's life as notes of the history, under Jepsen's names.
@@ -124,6 +156,7 @@ fn note(recorder: &Recorder, event: FaultEvent) {
         "pause" => "pause",
         "clock" => "bump-clock",
         "packet" => "start-packet",
+        "switchover" => "start-switchover",
         _ => "start-partition",
     };
     let ends = |kind: &str| match kind {
@@ -131,6 +164,7 @@ fn note(recorder: &Recorder, event: FaultEvent) {
         "pause" => "resume",
         "clock" => "reset-clock",
         "packet" => "stop-packet",
+        "switchover" => "stop-switchover",
         _ => "stop-partition",
     };
     let kind = event.kind.as_str();

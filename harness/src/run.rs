@@ -307,12 +307,17 @@ impl Session<'_> {
             can: self.plan.database.capabilities(),
             ops_per_key: config.ops_per_key,
         };
+        let user = (self.plan.workload.user)(client);
+        let mut connection = self.plan.database.client(client, client as u64, config.seed)?;
+        if let Some(user) = user {
+            connection.belongs_to(user);
+        }
         Ok(Load {
             client,
             clients: config.clients,
-            user: (self.plan.workload.user)(client),
+            user,
             generator: (self.plan.workload.build)(&params),
-            connection: self.plan.database.client(client, client as u64, config.seed)?,
+            connection,
             recorder: self.recorder.clone(),
             pace,
             stop,

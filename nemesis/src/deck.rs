@@ -59,7 +59,11 @@ pub fn plan(plan: &Plan) -> Result<Schedule, Error> {
         let (kind, aim) = deck.deal(&mut rng);
         let latest = beat.interval - beat.lasts - CALM_MS;
         let sway = if latest == 0 { 0 } else { rng.random_range(0..=latest.min(beat.interval / 10)) };
-        let victims = victims(plan, aim, &mut rng);
+        let victims = match kind.as_str() {
+            // Leadership goes to one that does not have it.
+            "switchover" => victims(&Plan { targets: Targets::One, ..plan.clone() }, Aim::Other, &mut rng),
+            _ => victims(plan, aim, &mut rng),
+        };
         schedule.faults.push(Planned {
             id: nth + 1,
             params: params(&kind, plan, &victims, &mut rng),
@@ -290,6 +294,15 @@ mod tests {
             assert!(fault.lasts_ms >= SHORTEST_MS, "{ask:?}: {fault:?}");
             free = fault.at_ms + fault.lasts_ms + CALM_MS;
             assert!(fault.at_ms + fault.lasts_ms + TAIL_MS <= limit, "{ask:?}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn leadership_is_given_to_one_node_that_does_not_have_it() {
+        for targets in Targets::ALL {
+            for fault in plan(&ask(&["switchover", "kill"], targets, 30.0, 5)).expect("a plan").faults {
+                assert!(fault.kind != "switchover" || matches!(fault.victims, Victims::Follower(_)), "{fault:?}");
+            }
         }
     }
 

@@ -16,6 +16,11 @@ pub trait Target: Send + Sync {
     /// Who says that it leads now, highest term first; empty if unknown.
     fn leaders(&self) -> Vec<String>;
 
+    /// Makes `node` the leader as an operator would; returns when it leads. An error where the database can't, or did not.
+    fn switch_over(&self, node: &str) -> Result<(), Error> {
+        Err(Error(format!("the database has no way to make {node} the leader")))
+    }
+
     /// The ports on which every node listens: the clients' first, then the peers'.
     fn ports(&self) -> &[u16];
 }

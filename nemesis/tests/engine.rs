@@ -127,6 +127,10 @@ impl Target for Fake {
     fn leaders(&self) -> Vec<String> {
         self.leaders.lock().expect("no panic").clone()
     }
+    fn switch_over(&self, node: &str) -> Result<(), Error> {
+        *self.leaders.lock().expect("no panic") = vec![node.to_string()];
+        Ok(())
+    }
     fn ports(&self) -> &[u16] {
         &[8001, 8002]
     }
@@ -188,6 +192,23 @@ fn every_fault_is_announced_before_it_is_done_then_proven_and_healed() {
         assert_eq!(names(&events), ["started", "proven", "ended"], "{kind}: {events:?}");
         assert_eq!(events[0].nodes, ["n2"], "{kind} strikes the leader");
     }
+}
+
+#[test]
+fn a_switchover_makes_its_victim_lead_and_leaves_it_so() {
+    let fake = Fake::new();
+    let events = run(&fake, &fault("switchover", 100, Victims::Nodes(vec!["n3".into()]), Params::Nothing), &[], |_| {});
+    assert_eq!(names(&events), ["started", "proven", "ended"], "{events:?}");
+    assert_eq!(fake.leaders(), ["n3"]);
+    let again = run(&fake, &fault("switchover", 100, Victims::Leader, Params::Nothing), &["switchover"], |_| {});
+    assert_eq!(again[0].nodes, ["n3"], "who leads already cannot be made the leader");
+    let idle = run(
+        &fake,
+        &fault("switchover", 100, Victims::Nodes(vec!["n1".into()]), Params::Nothing),
+        &["switchover"],
+        |_| {},
+    );
+    assert_eq!(names(&idle), ["started", "no effect", "ended"], "{idle:?}");
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! One [`Pool`] a process knows where the nodes are; one [`Session`] for each session remembers what that session has seen. Nothing whose outcome is unknown
 //! is ever sent again: a retried write is two writes. A definite refusal that names the leader is followed.
 
+mod memory;
 mod pool;
 mod quorum;
 mod replicas;
 mod session;
+mod single_leader;
 
 pub use self::pool::Pool;
 pub use self::session::{Failed, Session};

@@ -6,6 +6,7 @@ mod bug;
 mod leaderless;
 mod multi_leader;
 mod raft;
+mod reads;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub use self::bug::Bug;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 pub use self::raft::Raft;
+pub use self::reads::{READS, ReadPolicy};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -74,24 +76,8 @@ pub enum Failover {
     Manual,
     /// The nodes themselves, by time-out and majority.
     Auto,
-}
-
-/// Where clients read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadPolicy {
-    /// At the leader.
-    Leader,
-    /// At a random replica each time.
-    Any,
-    /// At one replica for each session.
-    Sticky,
-    /// At any replica that has what the session has written and read.
-    Token,
-    /// raft: at the leader, once a majority has confirmed that it leads.
-    Index,
-    /// raft: at the leader, within a lease from the last such confirmation.
-    Lease,
+    /// The last node alone, which follows and never leads: by time-out, of the followers that it reaches.
+    Controller,
 }
 
 /// When a commit waits for the disk.
@@ -149,13 +135,19 @@ pub struct ModeArgs {
     /// single-leader: whether a leader answers reads only while it may still lead [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
-    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]; raft: index or lease [default: index]
-    #[arg(long, value_enum)]
+    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any; raft: index]
+    ///
+    /// leader; any: a random replica each time; sticky: one replica for each session; own-writes-leader: what the session's user may have
+    /// changed at the leader, else any; recent-leader=DURATION: at the leader for so long after the session's last write, else any;
+    /// max-lag=DURATION: any replica that knows that it lags by no more; token: any that has what the session has written and read;
+    /// shared-token: the same for all devices of the user; wall-clock-token: any that has applied something as late as the session's last
+    /// write, by the leaders' clocks; raft: index (a majority confirms each time) or lease
+    #[arg(long, value_name = "POLICY")]
     pub reads: Option<ReadPolicy>,
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// leaderless, multi-leader, raft: a deliberate mistake, to see that it is found
+    /// A deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
     /// The rest of leaderless.
@@ -199,6 +191,8 @@ pub struct SingleLeader {
     pub lease: bool,
     /// Where clients read.
     pub reads: ReadPolicy,
+    /// A deliberate mistake.
+    pub bug: Option<Bug>,
 }
 
 /// A mode with its policies.
@@ -276,7 +270,7 @@ impl ModeArgs {
     fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
         refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
         refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
-        let shared = [("--datacentres", self.datacentres.is_some()), ("--bug", self.bug.is_some())];
+        let shared = [("--datacentres", self.datacentres.is_some())];
         refuse_foreign(&shared, "leaderless or multi-leader", "single-leader")?;
         let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
         if ack != Ack::Async && nodes < 2 {
@@ -285,11 +279,14 @@ impl ModeArgs {
         if self.on_sync_loss == Some(OnSyncLoss::Async) && ack != Ack::SemiSync {
             return Err("--on-sync-loss async goes with --ack semi-sync".to_string());
         }
-        if let Some(reads @ (ReadPolicy::Index | ReadPolicy::Lease)) = self.reads {
+        if let Some(reads) = self.reads.filter(|reads| reads.is_of_consensus()) {
             return Err(raft::only(reads));
         }
+        if self.failover == Some(Failover::Controller) && nodes < 3 {
+            return Err("--failover controller: a leader, a follower and the controller are three nodes".to_string());
+        }
         let default_reads = if ack == Ack::Async { ReadPolicy::Any } else { ReadPolicy::Token };
-        Ok(SingleLeader {
+        let policy = SingleLeader {
             ack,
             on_sync_loss: self.on_sync_loss.unwrap_or(OnSyncLoss::Wait),
             failover: self.failover.unwrap_or(Failover::Auto),
@@ -297,7 +294,10 @@ impl ModeArgs {
             fencing: self.fencing.is_none_or(Switch::is_on),
             lease: self.lease.is_none_or(Switch::is_on),
             reads: self.reads.unwrap_or(default_reads),
-        })
+            bug: self.bug,
+        };
+        policy.bug_fits()?;
+        Ok(policy)
     }
 
     fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
@@ -324,7 +324,7 @@ impl ModeConfig {
                     "single-leader ack={} failover={} reads={}",
                     word(mode.ack),
                     word(mode.failover),
-                    word(mode.reads)
+                    mode.reads
                 );
                 if mode.on_sync_loss == OnSyncLoss::Async {
                     label += " on-sync-loss=async";
@@ -334,6 +334,9 @@ impl ModeConfig {
                 }
                 if !mode.lease {
                     label += " lease=off";
+                }
+                if let Some(bug) = mode.bug {
+                    label += &format!(" bug={}", word(bug));
                 }
                 label
             }
@@ -351,15 +354,19 @@ impl ModeConfig {
     pub fn flags(&self) -> Vec<String> {
         let mut flags: Vec<(&str, String)> = vec![("--fsync", word(self.fsync))];
         match &self.policy {
-            Policy::SingleLeader(mode) => flags.extend([
-                ("--mode", "single-leader".to_string()),
-                ("--ack", word(mode.ack)),
-                ("--on-sync-loss", word(mode.on_sync_loss)),
-                ("--failover", word(mode.failover)),
-                ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
-                ("--fencing", switch(mode.fencing).to_string()),
-                ("--lease", switch(mode.lease).to_string()),
-            ]),
+            Policy::SingleLeader(mode) => flags.extend(
+                [
+                    ("--mode", "single-leader".to_string()),
+                    ("--ack", word(mode.ack)),
+                    ("--on-sync-loss", word(mode.on_sync_loss)),
+                    ("--failover", word(mode.failover)),
+                    ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
+                    ("--fencing", switch(mode.fencing).to_string()),
+                    ("--lease", switch(mode.lease).to_string()),
+                ]
+                .into_iter()
+                .chain(mode.bug.map(|bug| ("--bug", word(bug)))),
+            ),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
             Policy::Raft(mode) => flags.extend(mode.flags()),
@@ -390,9 +397,25 @@ impl ModeConfig {
 impl SingleLeader {
     /// Whether an acknowledged write survives the loss of one node.
     fn keeps_acknowledged(&self) -> bool {
-        let one_leader = self.failover == Failover::Off || self.fencing;
+        // A controller asks no majority: cut off together with some followers, it makes one of them a second leader.
+        let one_leader = self.failover == Failover::Off || (self.fencing && self.failover != Failover::Controller);
         let copied = self.ack != Ack::Async && self.on_sync_loss == OnSyncLoss::Wait;
         one_leader && (copied || self.failover == Failover::Off)
+    }
+
+    fn bug_fits(&self) -> Result<(), String> {
+        let Some(bug) = self.bug else { return Ok(()) };
+        let replaces = self.failover != Failover::Off;
+        let (fits, needs) = match bug {
+            Bug::AckEarly => (self.ack == Ack::SemiSync && replaces, "--ack semi-sync and a failover"),
+            // Where clients read is no flag of a node, so it cannot be asked for here.
+            Bug::EarlyVisible => (self.ack != Ack::Async && replaces, "--ack semi-sync or sync and a failover"),
+            Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
+            Bug::ForgetTailDiscard => (replaces, "a failover"),
+            Bug::ApplyOutOfOrder => (true, ""),
+            _ => (false, "another mode"),
+        };
+        if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }
 
     fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
@@ -403,10 +426,17 @@ impl SingleLeader {
         }
         // A token refuses what it cannot serve, so what a session saw never shrinks even where a tail was discarded.
         let session = match self.reads {
-            ReadPolicy::Token => true,
+            ReadPolicy::Token | ReadPolicy::SharedToken => true,
             ReadPolicy::Leader => keeps && self.lease,
-            ReadPolicy::Any | ReadPolicy::Sticky | ReadPolicy::Index | ReadPolicy::Lease => false,
+            _ => false,
         };
+        if self.reads == ReadPolicy::OwnWritesLeader && keeps && self.lease {
+            promises.extend(["read-your-writes", "read-your-writes-user"]);
+        }
+        // What a discarded tail took is lost to the user's next session too.
+        if self.reads == ReadPolicy::SharedToken && keeps {
+            promises.extend(["read-your-writes-user", "monotonic-reads-user"]);
+        }
         if session {
             promises.extend(["read-your-writes", "monotonic-reads"]);
         }
@@ -453,6 +483,10 @@ mod tests {
             "--mode multi-leader --topology circular --bug keep-loop",
             "--mode raft",
             "--mode raft --reads lease --bug forget-vote",
+            "--failover controller --reads own-writes-leader",
+            "--reads leader --bug early-visible",
+            "--reads recent-leader=200ms --bug ack-early",
+            "--ack async --reads max-lag=1s --bug apply-out-of-order",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -491,6 +525,12 @@ mod tests {
             ("--mode multi-leader --reads lease", "--reads lease goes with --mode raft"),
             ("--mode multi-leader --bug forget-vote", "--mode raft"),
             ("--mode leaderless --bug forget-vote", "--mode raft"),
+            ("--bug forget-hint", "goes with another mode"),
+            ("--bug ack-early --ack async", "--ack semi-sync"),
+            ("--mode multi-leader --bug ack-early", "--mode single-leader"),
+            ("--mode leaderless --bug ack-early", "--mode single-leader"),
+            ("--reads max-lag", "max-lag=200ms"),
+            ("--mode multi-leader --reads shared-token", "no common log"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");
@@ -502,6 +542,23 @@ mod tests {
         assert!(!config("--ack async").expect("flags").promises().contains(&"lost-writes"));
         assert!(config("").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
+        assert!(!config("--failover controller").expect("flags").promises().contains(&"lost-writes"));
+    }
+
+    #[test]
+    fn read_policies_promise_what_a_client_alone_can_keep() {
+        let promises = |flags: &str| config(flags).expect("flags").promises();
+        let session = ["read-your-writes", "monotonic-reads"];
+        assert!(session.iter().all(|name| promises("--ack async --reads shared-token").contains(name)));
+        assert!(!promises("--ack async --reads shared-token").contains(&"read-your-writes-user"));
+        assert!(promises("--reads shared-token").contains(&"monotonic-reads-user"));
+        assert!(promises("--reads own-writes-leader").contains(&"read-your-writes"));
+        assert!(!promises("--reads own-writes-leader").contains(&"monotonic-reads"));
+        assert!(!promises("--reads own-writes-leader --lease off").contains(&"read-your-writes"));
+        for reads in ["any", "recent-leader=1s", "max-lag=1s", "wall-clock-token"] {
+            let promises = promises(&format!("--reads {reads}"));
+            assert!(session.iter().all(|name| !promises.contains(name)), "{reads}: {promises:?}");
+        }
     }
 
     #[test]

@@ -117,6 +117,15 @@ pub type Context = BTreeMap<String, u64>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Version {
+    /// A position with the leader's wall clock as of its entry; only where it was asked for.
+    Dated {
+        /// The leader's term.
+        term: u64,
+        /// The entry's index.
+        index: u64,
+        /// Nanoseconds since the epoch by the clock of whoever led.
+        wall: i64,
+    },
     /// A position in the leader's log.
     Position {
         /// The leader's term.
@@ -140,6 +149,16 @@ pub enum Version {
     },
 }
 
+impl Version {
+    /// The position in the leader's log, if it is one.
+    pub fn position(&self) -> Option<(u64, u64)> {
+        match self {
+            Version::Position { term, index } | Version::Dated { term, index, .. } => Some((*term, *index)),
+            _ => None,
+        }
+    }
+}
+
 /// A request: `POST /v1/txn`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +171,18 @@ pub struct Request {
     /// The answer must not be older than this (term, index).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<(u64, u64)>,
+    /// Nor older than any of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<(u64, u64)>,
+    /// The replica must have applied something that the leader of that time wrote at this wall-clock time or later, nanoseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_wall: Option<i64>,
+    /// The replica must know that it lags by no more, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lag_ms: Option<u64>,
+    /// The answer's version is to tell the leader's wall clock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dated: bool,
     /// How long a replica may wait until it has caught up with the token, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,

@@ -49,6 +49,9 @@ pub struct Entry {
     pub term: u64,
     /// The rows, none for the entry that opens a term.
     pub changes: Vec<Change>,
+    /// The leader's wall clock when it wrote it, nanoseconds since the epoch.
+    #[serde(default)]
+    pub wall: i64,
 }
 
 /// A node's data.
@@ -60,7 +63,7 @@ pub struct Store {
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, cell TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, changes TEXT NOT NULL, undo TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, changes TEXT NOT NULL, undo TEXT NOT NULL, wall INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS terms (term INTEGER PRIMARY KEY, first INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS versions (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
@@ -158,11 +161,12 @@ impl Store {
         }
         undo.push(']');
         let changes = serde_json::to_string(&entry.changes)?;
-        self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             entry.index as i64,
             entry.term as i64,
             changes,
-            undo
+            undo,
+            entry.wall
         ])?;
         Ok(())
     }
@@ -170,22 +174,23 @@ impl Store {
     /// Takes back every entry from `first` on, newest first; returns them, oldest first.
     pub fn truncate(&mut self, first: u64) -> Result<Vec<Entry>, StoreError> {
         self.begin()?;
-        let rows: Vec<(u64, u64, String, String)> = {
+        let rows: Vec<(u64, u64, String, String, i64)> = {
             let mut query = self
                 .connection
-                .prepare_cached("SELECT idx, term, changes, undo FROM log WHERE idx >= ?1 ORDER BY idx DESC")?;
+                .prepare_cached("SELECT idx, term, changes, undo, wall FROM log WHERE idx >= ?1 ORDER BY idx DESC")?;
             let rows = query.query_map([first as i64], |row| {
-                Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get(2)?, row.get(3)?))
+                let (index, term): (i64, i64) = (row.get(0)?, row.get(1)?);
+                Ok((index as u64, term as u64, row.get(2)?, row.get(3)?, row.get(4)?))
             })?;
             rows.collect::<Result<_, _>>()?
         };
         let mut entries = Vec::with_capacity(rows.len());
-        for (index, term, changes, undo) in rows {
+        for (index, term, changes, undo, wall) in rows {
             let undo: Vec<Change> = serde_json::from_str(&undo)?;
             for (key, cell) in undo.iter().rev() {
                 self.put(key, cell.as_ref())?;
             }
-            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)? });
+            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)?, wall });
         }
         self.connection.prepare_cached("DELETE FROM log WHERE idx >= ?1")?.execute([first as i64])?;
         self.connection.prepare_cached("DELETE FROM terms WHERE first >= ?1")?.execute([first as i64])?;
@@ -197,14 +202,14 @@ impl Store {
     pub fn entries(&self, first: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let mut query = self
             .connection
-            .prepare_cached("SELECT idx, term, changes FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
+            .prepare_cached("SELECT idx, term, changes, wall FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
         let rows = query.query_map(params![first as i64, limit as i64], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, String>(2)?))
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, String>(2)?, row.get(3)?))
         })?;
         let mut entries = Vec::new();
         for row in rows {
-            let (index, term, changes) = row?;
-            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)? });
+            let (index, term, changes, wall) = row?;
+            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)?, wall });
         }
         if entries.first().is_some_and(|entry| entry.index != first) {
             entries.clear();

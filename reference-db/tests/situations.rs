@@ -259,3 +259,27 @@ fn a_token_of_a_discarded_tail_is_refused_with_its_own_error() {
         assert_eq!(answer(&mut world, ticket), Err(Code::TokenDiscarded));
     }
 }
+
+#[test]
+fn a_follower_that_begins_empty_while_writes_go_on_ends_equal_in_full() {
+    let (world, leader) = led("--ack async --failover off", 3);
+    let mut world = world.keeping(30);
+    assert!(world.until(LIMIT, |world| world.leader() == Some(leader)), "nobody leads");
+    let follower = (leader + 1) % 3;
+    let mut longest = Duration::ZERO;
+    for value in 0..400 {
+        match value {
+            100 => world.wipe(follower),
+            150 => world.start(follower),
+            _ => {}
+        }
+        let before = world.now;
+        acknowledged(&mut world, leader, value);
+        longest = longest.max(world.now - before);
+    }
+    assert!(longest < 100 * MS, "writes stopped for {longest:?}");
+    assert!(world.said(follower, "installed a snapshot"), "it came without one, with a log this short");
+    let equal = |world: &World| world.disk(follower).last == world.disk(leader).last;
+    assert!(world.until(LIMIT, equal), "it never catches up");
+    assert_eq!(world.disk(follower).rows, world.disk(leader).rows);
+}

@@ -41,6 +41,19 @@ pub const ORDER_AND_SESSIONS: &[&str] = &[
     "convergence",
 ];
 
+/// The same, and what only users with several devices give opportunities for.
+pub const ORDER_SESSIONS_AND_USERS: &[&str] = &[
+    "lost-writes",
+    "read-your-writes",
+    "monotonic-reads",
+    "monotonic-writes",
+    "writes-follow-reads",
+    "consistent-prefix",
+    "convergence",
+    "read-your-writes-user",
+    "monotonic-reads-user",
+];
+
 /// Clients' behaviour, and what it is good for.
 pub struct Workload {
     /// The name in flags and files.

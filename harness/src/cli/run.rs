@@ -108,7 +108,7 @@ pub struct LoadArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultArgs {
-    /// Which faults: partition, kill, pause, clock, packet; none, all
+    /// Which faults: partition, kill, pause, clock, packet, switchover; none, all
     #[arg(long, value_name = "LIST", default_value = DEFAULT_NEMESIS, env = "GAINSAY_NEMESIS")]
     pub nemesis: String,
     /// Whom they hit: one, minority, majority, primaries, all
@@ -242,6 +242,11 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
     }
     if database.ports().is_empty() {
         nemesis.clear();
+    }
+    if !database.can_switch_over() && nemesis.iter().any(|kind| kind == "switchover") {
+        let all = args.faults.nemesis == "all";
+        anyhow::ensure!(all, usage(format!("--nemesis switchover: {} can't be told who leads", database.label())));
+        nemesis.retain(|kind| kind != "switchover");
     }
     anyhow::ensure!(args.load.time_limit >= Duration::from_millis(500), usage("--time-limit: at least 500ms"));
     let (guarantees, not_exercised) = asked(args, workload, &*database)?;

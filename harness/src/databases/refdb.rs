@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{Conflicts, ModeArgs, ModeConfig, Policy};
+use refdb::config::{Conflicts, Failover, ModeArgs, ModeConfig, Policy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -53,6 +53,10 @@ impl Client for RefDbClient {
                 Err(failed) => failure(draft, &failed),
             }
         })
+    }
+
+    fn belongs_to(&mut self, user: usize) {
+        self.session.belongs_to(&user.to_string());
     }
 
     fn renew(&mut self, session: u64) {
@@ -104,7 +108,7 @@ fn reading(outcome: Outcome) -> Reading {
 fn version(version: refdb::client::Version) -> Version {
     use refdb::client::Version as Theirs;
     match version {
-        Theirs::Position { term, index } => Version::Position(term, index),
+        Theirs::Position { term, index } | Theirs::Dated { term, index, .. } => Version::Position(term, index),
         Theirs::Vector { seen, dots } => Version::Vector {
             seen: seen.into_iter().map(|(actor, counter)| (actor.into(), counter)).collect(),
             dots: dots.into_iter().map(|(actor, counter)| (actor.into(), counter)).collect(),
@@ -189,6 +193,14 @@ impl Database for RefDb {
 
     fn has_leader(&self) -> bool {
         matches!(self.config.policy, Policy::SingleLeader(_) | Policy::Raft(_))
+    }
+
+    fn can_switch_over(&self) -> bool {
+        matches!(&self.config.policy, Policy::SingleLeader(mode) if mode.failover != Failover::Off)
+    }
+
+    fn switch_over<'a>(&'a self, node: &'a str) -> Answer<'a, Result<(), String>> {
+        Box::pin(async move { self.pool()?.promote(node).await.map(drop).map_err(|refusal| refusal.message) })
     }
 
     fn ports(&self) -> Vec<u16> {

@@ -134,6 +134,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         prevented_by: "Fencing: whoever knows the newer term refuses the old leader, which then steps down. For certain only with an acknowledgement that waits for a follower: until it hears of the new term, an asynchronous leader acknowledges alone.",
     },
     Scenario {
+        name: "stale-leader",
+        figure: "",
+        about: "A leader that was replaced without knowing it goes on answering those who only read.",
+        under: "the leader cut off, again and again",
+        setting: "--workload watchers --nodes 3 --concurrency 80 --rate 500",
+        faults: Faults::Every(
+            2_600,
+            &[Strike { at_ms: 600, lasts_ms: 1_600, whom: Whom::Leader, deed: Deed::Cut(Shape::Isolate) }],
+        ),
+        breaks: Side {
+            mode: "--ack semi-sync --reads leader --lease off",
+            claims: &[Breaks("linearizable"), Holds("lost-writes")],
+        },
+        holds: Side {
+            mode: "--ack semi-sync --reads leader --lease on",
+            claims: &[Holds("linearizable"), Holds("lost-writes")],
+        },
+        prevented_by: "A lease: a leader answers reads only for as long as followers have promised to elect nobody else. Fencing does not help: reads ask nobody.",
+    },
+    Scenario {
         name: "leader-reads",
         figure: "",
         about: "Everything is right as long as the one leader lives; when it dies, nobody writes.",
@@ -163,5 +183,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         breaks: Side { mode: "--ack sync --reads any", claims: &[WritesStop(1_500), Holds("lost-writes")] },
         holds: Side { mode: "--ack semi-sync --reads any", claims: &[WritesGoOn(1_500), Holds("lost-writes")] },
         prevented_by: "Waiting for one follower instead of all; another takes its place when it is away.",
+    },
+    Scenario {
+        name: "too-short-time-out",
+        figure: "",
+        about: "A leader that is busy for half a second is taken for dead; when it goes on, it acknowledges what nobody will keep.",
+        under: "the leader paused for 0.5 s, again and again",
+        setting: "--workload append --nodes 3 --rate 400",
+        faults: Faults::Every(2_000, &[Strike { at_ms: 700, lasts_ms: 500, whom: Whom::Leader, deed: Deed::Pause }]),
+        breaks: Side { mode: "--ack async --reads any --failover-timeout 150ms", claims: &[Breaks("lost-writes")] },
+        holds: Side { mode: "--ack async --reads any --failover-timeout 2s", claims: &[Holds("lost-writes")] },
+        prevented_by: "A time-out that outlasts ordinary pauses. It makes every real failover longer; and with --ack async a real one still loses what was not sent.",
     },
 ];

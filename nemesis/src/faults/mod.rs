@@ -14,6 +14,7 @@ mod kill;
 mod packet;
 mod partition;
 mod pause;
+mod switchover;
 
 /// How long a connect may take before a probe calls it timed out.
 pub const PROBE_LIMIT: Duration = Duration::from_millis(250);
@@ -101,6 +102,12 @@ pub const FAULTS: &[Entry] = &[
         about: "makes a node's links to all others slow and, where the network allows, lossy",
         needs: "a network that the harness forwards",
         fault: &packet::Packet,
+    },
+    Entry {
+        name: "switchover",
+        about: "makes another node the leader as an operator would, while the old one lives",
+        needs: "a database that can change its leader when told to",
+        fault: &switchover::Switchover,
     },
 ];
 

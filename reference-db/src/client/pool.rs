@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::memory::Memory;
 use crate::http::{Dump, Health, NodeStatus};
 use crate::modes::leaderless::{Staleness, row::Row};
 use crate::operation::{Code, Refusal, ReplicaReply, ReplicaRequest, Reply, Request};
@@ -26,6 +27,8 @@ pub struct Pool {
     nodes: Vec<(String, SocketAddr)>,
     timeout: Duration,
     staleness: Mutex<Staleness>,
+    /// What each user's devices remember together.
+    users: Mutex<HashMap<String, Memory>>,
     /// Nodes that were silent or refused when a client coordinated, and until when they are suspected.
     suspects: Mutex<HashMap<String, Instant>>,
 }
@@ -51,12 +54,25 @@ impl Pool {
             .build();
         let http =
             http.map_err(|error| Refusal::definite(Code::BadRequest, format!("making an HTTP client: {error}")))?;
-        Ok(Pool { http, nodes, timeout, staleness: Mutex::default(), suspects: Mutex::default() })
+        Ok(Pool {
+            http,
+            nodes,
+            timeout,
+            staleness: Mutex::default(),
+            users: Mutex::default(),
+            suspects: Mutex::default(),
+        })
     }
 
     /// The nodes' names.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.nodes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// What the devices of `user` remember.
+    pub(super) fn memory_of(&self, user: &str) -> Memory {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.entry(user.to_string()).or_default().clone()
     }
 
     /// Whether `node` did not answer a coordinating client lately.

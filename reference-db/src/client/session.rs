@@ -9,26 +9,28 @@ use rand_chacha::ChaCha8Rng;
 use super::pool::Pool;
 use super::quorum::Quorum;
 use super::replicas::placement;
+use super::single_leader::Known;
 use crate::config::{Conflicts, Coordinator, ModeConfig, MultiLeader, Policy, ReadPolicy};
 use crate::modes::leaderless::hash;
 use crate::modes::multi_leader::layout::Layout;
-use crate::operation::{Code, Context, Operation, Refusal, Reply, Request, Version};
+use crate::operation::{Code, Context, Operation, Refusal, Reply, Request};
 
 /// How many nodes are tried for one operation, as long as each refuses definitely.
-const HOPS: usize = 3;
-/// How long a replica may wait until it has caught up with the token before the next one is asked, milliseconds.
-const TOKEN_WAIT_MS: u64 = 25;
+pub(super) const HOPS: usize = 3;
 /// Of how many keys a session remembers the context.
 const CONTEXTS: usize = 256;
 
 /// A session: a person at a device.
 pub struct Session {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     policy: Policy,
     name: String,
     rng: ChaCha8Rng,
-    leader: Option<String>,
-    token: Option<(u64, u64)>,
+    pub(super) leader: Option<String>,
+    /// Of the single-leader mode.
+    pub(super) known: Known,
+    /// The user whose devices share what they remember.
+    user: Option<String>,
     contexts: HashMap<String, Context>,
     order: VecDeque<String>,
     quorum: Quorum,
@@ -57,7 +59,8 @@ impl Session {
             name: name.to_string(),
             rng,
             leader: None,
-            token: None,
+            known: Known::default(),
+            user: None,
             contexts: HashMap::new(),
             order: VecDeque::new(),
             quorum: Quorum::new(config, name),
@@ -66,10 +69,22 @@ impl Session {
         }
     }
 
-    /// Forgets everything and goes on under another name.
+    /// Says whose device this is. Under the policies that a whole user is promised, all sessions of one user and one pool share what they remember.
+    pub fn belongs_to(&mut self, user: &str) {
+        self.user = Some(user.to_string());
+        let shares = matches!(&self.policy, Policy::SingleLeader(mode) if mode.reads.is_of_the_user());
+        if shares {
+            self.known = Known::of(self.pool.memory_of(user));
+        }
+    }
+
+    /// Forgets everything and goes on under another name, as a session of the same user.
     pub fn renew(&mut self, name: &str) {
         self.name = name.to_string();
-        self.token = None;
+        self.known = Known::default();
+        if let Some(user) = self.user.clone() {
+            self.belongs_to(&user);
+        }
         self.contexts.clear();
         self.order.clear();
         self.quorum.rename(name);
@@ -79,20 +94,11 @@ impl Session {
     /// Does `ops` as one request.
     pub async fn execute(&mut self, ops: Vec<Operation>) -> Result<Reply, Failed> {
         let writes = ops.iter().any(Operation::writes);
-        let outcome = match &self.policy {
-            // A write carries the token too: it must not lead the session over to a history that lacks what it has seen.
-            Policy::SingleLeader(mode) if writes => {
-                let token = self.token.filter(|_| mode.reads == ReadPolicy::Token);
-                self.at_leader(Request { token, ..self.request(ops, false) }).await
+        match &self.policy {
+            Policy::SingleLeader(mode) => {
+                let mode = mode.clone();
+                self.single_leader(&mode, ops).await
             }
-            Policy::SingleLeader(mode) => match mode.reads {
-                ReadPolicy::Leader => self.at_leader(self.request(ops, true)).await,
-                ReadPolicy::Any => self.at_any(self.request(ops, false)).await,
-                ReadPolicy::Sticky => self.at_own(self.request(ops, false)).await,
-                ReadPolicy::Token | ReadPolicy::Index | ReadPolicy::Lease => {
-                    self.with_token(self.request(ops, false)).await
-                }
-            },
             Policy::Raft(_) => self.at_leader(self.request(ops, true)).await,
             Policy::Leaderless(mode) => {
                 let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
@@ -117,16 +123,10 @@ impl Session {
                 }
                 outcome
             }
-        };
-        if let (Ok(reply), Policy::SingleLeader(_)) = (&outcome, &self.policy)
-            && let Some(Version::Position { term, index }) = reply.version
-        {
-            self.token = self.token.max(Some((term, index)));
         }
-        outcome
     }
 
-    fn request(&self, ops: Vec<Operation>, leader: bool) -> Request {
+    pub(super) fn request(&self, ops: Vec<Operation>, leader: bool) -> Request {
         let context: BTreeMap<String, Context> = ops
             .iter()
             .filter(|op| op.writes())
@@ -135,13 +135,13 @@ impl Session {
         Request { ops, leader, context, ..Request::default() }
     }
 
-    fn random_node(&mut self) -> String {
+    pub(super) fn random_node(&mut self) -> String {
         let at = self.rng.random_range(0..self.pool.nodes().len());
         self.pool.nodes().nth(at).unwrap_or_default().to_string()
     }
 
     /// At the leader, found by following definite refusals.
-    async fn at_leader(&mut self, request: Request) -> Result<Reply, Failed> {
+    pub(super) async fn at_leader(&mut self, request: Request) -> Result<Reply, Failed> {
         let mut node = match &self.leader {
             Some(leader) => leader.clone(),
             None => self.random_node(),
@@ -174,7 +174,7 @@ impl Session {
         unreachable!("the hops are counted")
     }
 
-    fn another(&mut self, than: &str) -> String {
+    pub(super) fn another(&mut self, than: &str) -> String {
         for _ in 0..8 {
             let node = self.random_node();
             if node != than {
@@ -185,7 +185,7 @@ impl Session {
     }
 
     /// At a random node; at another if it can't be reached.
-    async fn at_any(&mut self, request: Request) -> Result<Reply, Failed> {
+    pub(super) async fn at_any(&mut self, request: Request) -> Result<Reply, Failed> {
         let node = self.random_node();
         self.at(node, request).await
     }
@@ -199,7 +199,7 @@ impl Session {
 
     /// At the node that this session's name hashes to, or the next in its ranking if it can't be reached: a changed set of nodes moves
     /// few sessions.
-    async fn at_own(&mut self, request: Request) -> Result<Reply, Failed> {
+    pub(super) async fn at_own(&mut self, request: Request) -> Result<Reply, Failed> {
         let mut ranked: Vec<&str> = self.pool.nodes().collect();
         ranked.sort_by_key(|node| std::cmp::Reverse(hash(&[node, &self.name])));
         let ranked: Vec<String> = ranked.into_iter().map(str::to_string).collect();
@@ -236,12 +236,13 @@ impl Session {
         let mut members = layout.members(datacentre);
         match mode.reads {
             _ if writes => members.truncate(1),
-            ReadPolicy::Leader | ReadPolicy::Token | ReadPolicy::Index | ReadPolicy::Lease => members.truncate(1),
             ReadPolicy::Sticky => members.sort_by_key(|node| std::cmp::Reverse(hash(&[node, &self.name]))),
             ReadPolicy::Any => {
                 let first = self.rng.random_range(0..members.len().max(1));
                 members.rotate_left(first);
             }
+            // The flags allow no other policy here.
+            _ => members.truncate(1),
         }
         if writes && mode.conflicts == Conflicts::Avoid {
             members = (0..mode.datacentres).map(|next| layout.leader(datacentre + next)).collect();
@@ -258,23 +259,6 @@ impl Session {
                 },
                 other => return other.map_err(|refusal| Failed { refusal, node }),
             }
-        }
-        self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
-    }
-
-    /// At any replica that has caught up with the token; the leader is asked last.
-    async fn with_token(&mut self, request: Request) -> Result<Reply, Failed> {
-        let request = Request { token: self.token, wait_ms: Some(TOKEN_WAIT_MS), ..request };
-        let mut node = self.random_node();
-        for _ in 1..HOPS {
-            match self.pool.ask(&node, &request).await {
-                Ok(reply) => return Ok(reply),
-                Err(refusal) if matches!(refusal.code, Code::Behind | Code::Unreachable) => node = self.another(&node),
-                Err(refusal) => return Err(Failed { refusal, node }),
-            }
-        }
-        if let Some(leader) = &self.leader {
-            node = leader.clone();
         }
         self.pool.ask(&node, &request).await.map_err(|refusal| Failed { refusal, node })
     }

@@ -8,6 +8,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bug {
+    /// A leader takes what it has sent to the synchronous follower for what that has on its disk: acknowledged writes are lost.
+    AckEarly,
+    /// A follower applies a batch with two workers and does not wait for the order: replicas never converge.
+    ApplyOutOfOrder,
+    /// Nobody compares terms before taking entries: followers confirm whatever leader sends them, and a deposed one leads on. Acknowledged writes are lost.
+    IgnoreTerm,
+    /// A deposed leader drops its tail from the log and forgets to take the rows back: replicas never converge, in keys that nobody writes again
+    /// (`--ops-per-key 4`).
+    ForgetTailDiscard,
+    /// A leader shows what no follower has confirmed: with `--reads leader`, reads are not linearizable.
+    EarlyVisible,
     /// A stand-in drops its hints when their home is back, instead of delivering them: acknowledged writes are lost.
     ForgetHint,
     /// Repair takes a tombstone for a key that was never written: deleted keys come back.
@@ -37,4 +48,12 @@ pub enum Bug {
     StaleReadIndex,
     /// Entries are applied when they are appended: what another leader then replaces stays in the rows.
     ApplyUncommitted,
+}
+
+impl Bug {
+    /// Whether it is one of the single-leader mode.
+    pub fn is_of_single_leader(self) -> bool {
+        use Bug::{AckEarly, ApplyOutOfOrder, EarlyVisible, ForgetTailDiscard, IgnoreTerm};
+        matches!(self, AckEarly | ApplyOutOfOrder | IgnoreTerm | ForgetTailDiscard | EarlyVisible)
+    }
 }

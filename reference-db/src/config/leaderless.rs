@@ -165,6 +165,7 @@ impl LeaderlessArgs {
     fn bug_fits(&self, bug: Option<Bug>, versions: Versions, sloppy: bool) -> Result<(), String> {
         let Some(bug) = bug else { return Ok(()) };
         let needs = match bug {
+            _ if bug.is_of_single_leader() => "--mode single-leader",
             Bug::ForgetHint if !sloppy || self.hints == Some(Switch::Off) => "--sloppy on and --hints on",
             Bug::DropSibling if versions == Versions::Lww => "--versions vectors",
             Bug::ReuseActor if versions == Versions::Lww => "--versions vectors",

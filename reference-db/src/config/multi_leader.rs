@@ -133,11 +133,13 @@ impl MultiLeaderArgs {
         if self.home_timeout.is_some() && conflicts != Conflicts::Avoid {
             return Err("--home-timeout goes with --conflicts avoid".to_string());
         }
-        if let Some(reads @ (ReadPolicy::Index | ReadPolicy::Lease)) = reads {
+        if let Some(reads) = reads.filter(|reads| reads.is_of_consensus()) {
             return Err(super::raft::only(reads));
         }
-        if reads == Some(ReadPolicy::Token) {
-            return Err("--reads token goes with --mode single-leader: several leaders have no common log".to_string());
+        if let Some(reads) = reads
+            && !matches!(reads, ReadPolicy::Leader | ReadPolicy::Any | ReadPolicy::Sticky)
+        {
+            return Err(format!("--reads {reads} goes with --mode single-leader: several leaders have no common log"));
         }
         let policy = MultiLeader {
             datacentres,
@@ -177,18 +179,17 @@ impl MultiLeader {
     fn bug_applies(&self) -> Result<(), String> {
         let Some(bug) = self.bug else { return Ok(()) };
         let (fits, needs) = match bug {
+            _ if bug.is_of_single_leader() => (false, "--mode single-leader"),
             Bug::KeepLoop => (self.topology == Topology::Circular, "--topology circular"),
             Bug::DropChange => (true, ""),
             Bug::DropSibling => (self.conflicts == Conflicts::Siblings, "--conflicts siblings"),
             Bug::IgnoreCause => (self.ordering == Ordering::Causal, "--ordering causal"),
             Bug::ForgetTombstone => (self.conflicts == Conflicts::Merge && self.tombstones, "--conflicts merge"),
             Bug::LeaveTie => (self.conflicts == Conflicts::Lww, "--conflicts lww"),
-            Bug::ForgetHint | Bug::DropTombstone | Bug::CountPartialWrite | Bug::ReuseActor => {
-                (false, "--mode leaderless")
-            }
             Bug::ForgetVote | Bug::AckBeforeCommit | Bug::StaleReadIndex | Bug::ApplyUncommitted => {
                 (false, "--mode raft")
             }
+            _ => (false, "--mode leaderless"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }
@@ -203,7 +204,7 @@ impl MultiLeader {
             word(self.conflicts)
         );
         if self.followers > 0 {
-            label += &format!(" reads={}", word(self.reads));
+            label += &format!(" reads={}", self.reads);
         }
         if !self.tombstones {
             label += " tombstones=off";
@@ -225,7 +226,7 @@ impl MultiLeader {
             ("--topology", word(self.topology)),
             ("--ordering", word(self.ordering)),
             ("--conflicts", word(self.conflicts)),
-            ("--reads", word(self.reads)),
+            ("--reads", self.reads.to_string()),
         ];
         if self.conflicts == Conflicts::Merge {
             flags.push(("--tombstones", switch(self.tombstones).to_string()));

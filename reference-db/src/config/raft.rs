@@ -16,7 +16,7 @@ pub struct Raft {
 
 /// Why a way of reading is refused by other modes.
 pub(super) fn only(reads: ReadPolicy) -> String {
-    format!("--reads {} goes with --mode raft: a majority confirms that the leader leads", word(reads))
+    format!("--reads {reads} goes with --mode raft: a majority confirms that the leader leads")
 }
 
 impl Raft {
@@ -25,7 +25,7 @@ impl Raft {
             None | Some(ReadPolicy::Index) => false,
             Some(ReadPolicy::Lease) => true,
             Some(other) => {
-                return Err(format!("--reads {} goes with other modes; --mode raft has index and lease", word(other)));
+                return Err(format!("--reads {other} goes with other modes; --mode raft has index and lease"));
             }
         };
         match bug {
@@ -40,7 +40,7 @@ impl Raft {
     }
 
     fn reads(&self) -> String {
-        word(if self.lease { ReadPolicy::Lease } else { ReadPolicy::Index })
+        if self.lease { ReadPolicy::Lease } else { ReadPolicy::Index }.to_string()
     }
 
     pub(super) fn label(&self) -> String {

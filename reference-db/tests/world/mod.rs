@@ -208,6 +208,18 @@ impl World {
         }
     }
 
+    /// One link is slow or cut, one way.
+    pub fn harm_link(&mut self, from: usize, to: usize) {
+        match self.rng.random_range(0..3) {
+            0 => self.cut.push((from, to)),
+            1 => self.cut.push((to, from)),
+            _ => {
+                let slow = Duration::from_millis(self.rng.random_range(50..400));
+                self.slow.insert((from, to), slow);
+            }
+        }
+    }
+
     /// Ends every fault.
     pub fn heal(&mut self) {
         self.cut.clear();

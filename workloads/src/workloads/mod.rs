@@ -4,10 +4,11 @@ mod append;
 mod register;
 mod session;
 mod set;
+mod watchers;
 mod write_once;
 
 use crate::workload::Workload;
 
 /// Every workload, in the order in which `gainsay list` shows them.
 pub const WORKLOADS: &[Workload] =
-    &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD, write_once::WORKLOAD];
+    &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD, write_once::WORKLOAD, watchers::WORKLOAD];

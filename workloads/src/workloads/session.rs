@@ -13,7 +13,7 @@ use smallvec::smallvec;
 
 use crate::generator::{Context, Draft, Generator, Next};
 use crate::window::UniqueValues;
-use crate::workload::{ORDER_AND_SESSIONS, Params, Workload};
+use crate::workload::{ORDER_SESSIONS_AND_USERS, Params, Workload};
 
 /// How many feeds are active at once.
 const FEEDS: u64 = 3;
@@ -22,7 +22,7 @@ const FEEDS: u64 = 3;
 pub const WORKLOAD: Workload = Workload {
     name: "session",
     about: "users with two devices each: profiles written, deleted and read, common feeds, reads of several keys at once",
-    exercises: ORDER_AND_SESSIONS,
+    exercises: ORDER_SESSIONS_AND_USERS,
     ops_per_key: 100,
     refuses: |can| {
         if !can.lists {

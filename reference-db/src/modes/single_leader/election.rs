@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::replication::Leading;
 use super::{Message, NEVER, Node, Position, Role};
-use crate::config::{Ack, Failover, OnSyncLoss};
+use crate::config::{Ack, Bug, Failover, OnSyncLoss};
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Refusal, Reply};
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// How long a trial waits for all but one before a majority will do.
 const TRIAL: Duration = Duration::from_millis(60);
@@ -61,6 +61,7 @@ impl Node {
     /// Time passed.
     pub fn tick(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         self.expire_promotion(now, out);
+        self.ask_how_far(now, out);
         match &self.role {
             Role::Leader(_) => {
                 self.lead_on(now, out);
@@ -75,7 +76,7 @@ impl Node {
 
     fn time_out(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         match self.policy.failover {
-            Failover::Auto | Failover::Manual => self.canvass(store, now, true, false, out),
+            Failover::Auto | Failover::Manual | Failover::Controller => self.canvass(store, now, true, false, out),
             // Without failover the first node leads whenever it runs, under a term of its own: nobody else ever begins one.
             Failover::Off => {
                 let term = self.term + 1;
@@ -134,7 +135,7 @@ impl Node {
         let alive = !force && self.hears_a_leader(now);
         let again = asked == self.term && self.voted.as_deref() == Some(from);
         let bound = !force && !again && now < self.bound_until;
-        let yields = !self.is_leader() || self.policy.fencing || force;
+        let yields = !self.is_leader() || self.is_fenced() || force;
         let granted = (asked > self.term || again) && !alive && !bound && yields;
         if granted && !trial && !again {
             self.step_down(now, &format!("{from} asks for term {asked}"), out);
@@ -188,7 +189,7 @@ impl Node {
 
     fn give_up(&mut self, now: Duration) {
         self.role = Role::Follower;
-        if self.founds() || self.resumes || self.policy.failover == Failover::Auto {
+        if self.founds() || self.resumes || self.watches() {
             self.election_due = now + self.patience() / 2;
         } else {
             self.election_due = NEVER;
@@ -218,7 +219,7 @@ impl Node {
         let (trial, force, ask) = (canvass.trial, canvass.force, now >= canvass.again);
         if heard_of_leader && !force {
             self.give_up(now);
-        } else if enough && granted >= self.majority() {
+        } else if enough && granted >= self.needed() {
             if trial { self.canvass(store, now, false, force, out)? } else { self.decide(store, now, out)? }
         } else if waited >= self.policy.failover_timeout * 2 {
             self.give_up(now);
@@ -228,20 +229,32 @@ impl Node {
         Ok(())
     }
 
+    /// How many must grant a term, this node among them. A controller that replaces a leader is content with one follower.
+    fn needed(&self) -> usize {
+        if self.controller() == Some(&self.me.name) { 2 } else { self.majority() }
+    }
+
     /// The term is ours: the most advanced log of those that granted it shall lead. An operator's choice stands if it loses nothing.
     fn decide(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let Role::Candidate(canvass) = &self.role else { return Ok(()) };
         let leased = self.policy.lease && canvass.deposes.as_ref().is_some_and(|leader| !canvass.granted_by(leader));
         let quiet = if leased { self.policy.failover_timeout } else { Duration::ZERO };
-        let granted = canvass.answers.iter().filter(|(_, answer)| answer.granted);
+        let controller = self.controller();
+        let granted =
+            canvass.answers.iter().filter(|(name, answer)| answer.granted && controller.is_none_or(|it| it != *name));
         let best = granted.max_by_key(|(_, answer)| answer.last).map(|(name, answer)| (name.clone(), answer.last));
+        let never = controller == Some(&self.me.name);
         match best {
-            Some((name, last)) if last > self.last => {
+            Some((name, last)) if never || last > self.last => {
                 out.push(Output::Say(format!("hands term {} to {name}, whose log is at {last:?}", self.term)));
                 out.push(self.send(&name, Message::Lead { term: self.term, quiet }));
                 self.role = Role::Follower;
                 self.heard = now;
                 self.rest(now);
+                Ok(())
+            }
+            _ if never => {
+                self.give_up(now);
                 Ok(())
             }
             _ => self.lead(store, now, quiet, out),
@@ -270,7 +283,7 @@ impl Node {
         quiet: Duration,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let entry = Entry { index: self.last.1 + 1, term: self.term, changes: Vec::new() };
+        let entry = self.entry(Vec::new());
         out.push(Output::Say(format!("leads term {} from entry {}", self.term, entry.index)));
         let others: Vec<String> = self.others().cloned().collect();
         self.role = Role::Leader(Leading::new(&others, entry.index, now, now + quiet));
@@ -303,8 +316,11 @@ impl Node {
             out.push(Output::Reply(ticket, Ok(self.empty_reply())));
             return Ok(());
         }
-        if self.policy.failover == Failover::Off {
-            let refusal = Refusal::definite(Code::Unsupported, "with --failover off nobody can be promoted");
+        let controls = self.controller() == Some(&self.me.name);
+        if self.policy.failover == Failover::Off || controls {
+            let why =
+                if controls { "the controller never leads" } else { "with --failover off nobody can be promoted" };
+            let refusal = Refusal::definite(Code::Unsupported, why);
             out.push(Output::Reply(ticket, Err(refusal)));
             return Ok(());
         }
@@ -329,7 +345,7 @@ impl Node {
     /// can be spoken to. One that may acknowledge alone, or may not be replaced, stays.
     fn withdraw(&mut self, now: Duration, out: &mut Vec<Output>) {
         let Role::Leader(leading) = &self.role else { return };
-        let replaceable = self.policy.failover == Failover::Auto && self.policy.fencing && self.me.nodes.len() > 2;
+        let replaceable = self.policy.failover == Failover::Auto && self.is_fenced() && self.me.nodes.len() > 2;
         let waits = self.policy.ack != Ack::Async && self.policy.on_sync_loss == OnSyncLoss::Wait;
         let alone = now.saturating_sub(leading.since) >= self.policy.failover_timeout * DEAF
             && leading.confirmed_by(now, self.policy.failover_timeout * DEAF) == 0;
@@ -348,9 +364,13 @@ impl Node {
         }
     }
 
+    fn is_fenced(&self) -> bool {
+        self.policy.fencing && self.policy.bug != Some(Bug::IgnoreTerm)
+    }
+
     /// A leader of a higher term is in touch with us while we lead. True if we yield.
     pub fn yields_to_rival(&mut self, now: Duration) -> bool {
-        if self.policy.fencing || !self.is_leader() {
+        if self.is_fenced() || !self.is_leader() {
             return true;
         }
         let since = *self.rival_since.get_or_insert(now);

@@ -18,8 +18,14 @@
 //! With `--failover manual` the same canvass begins only when an operator asks, or when the node that led last starts again. A leader that must wait for
 //! followers and hears none makes room. A node that starts grants nothing for one time-out: before, it may have confirmed a lease.
 //!
+//! With `--failover controller` the last node alone watches the leader (like: MySQL Orchestrator, Redis Sentinel with one sentinel). It follows too, so that it knows the leader
+//! as the others do and asks them before it believes in a death; but it never leads and is no synchronous follower, so that no single fault takes the leader and its guard.
+//! It needs no majority: two nodes of five may replace a leader that three still follow. While it is away nobody replaces anybody.
+//!
 //! **Tokens.** A session carries the position that it has seen, with its writes too, or a write would lead it over to a history without what it had read. A
 //! token is refused as discarded only on the evidence of a committed entry of a later term.
+//!
+//! **Lag** ([`lag`]). A follower knows how long ago it had everything, by asking its leader; it never claims to be fresher than it knows.
 //!
 //! **Holds**: see [`crate::config`]. **Allows**: stale reads on followers; with `async`, loss of the tail; with `--fencing off`, two leaders.
 //! A leader that is cut off and asynchronous goes on acknowledging until it hears of a higher term: fencing cannot stop that.
@@ -27,21 +33,23 @@
 //! Left out, though production would have it: parallel apply on followers, log shipping in a binary form, membership changes.
 
 mod election;
+mod lag;
+mod message;
 mod replication;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
+pub use self::message::Message;
 use super::Identity;
 use crate::config::{Ack, Failover, SingleLeader};
 use crate::mode::{Input, Output, Protocol, Status, Ticket};
 use crate::operation::{Code, Refusal, Reply, Request};
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Change, Entry, Store, StoreError};
 use crate::value::Cell;
 
 /// How long the synchronous follower may lag before another takes its place.
@@ -61,100 +69,6 @@ const BEATS: u32 = 6;
 
 /// A position in the log: term, then index. Ordered as a pair.
 pub type Position = (u64, u64);
-
-/// What nodes tell each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Message {
-    /// Leader to follower: entries after `previous`; without entries, a heartbeat.
-    Append {
-        /// The leader's term.
-        term: u64,
-        /// The position before the first entry.
-        previous: Position,
-        /// The entries.
-        entries: Vec<Entry>,
-        /// What is committed.
-        committed: u64,
-        /// When it was sent, by the leader's monotonic clock; echoed, for the lease.
-        sent: Duration,
-    },
-    /// Follower to leader: everything up to `matching` is on its disk.
-    Appended {
-        /// Its term.
-        term: u64,
-        /// Up to where its log equals the leader's.
-        matching: u64,
-        /// The echo.
-        sent: Duration,
-    },
-    /// Follower to leader: the entries did not fit, or the term is over.
-    Refused {
-        /// Its term.
-        term: u64,
-        /// The newest entry that may be common.
-        hint: u64,
-        /// Whether only a snapshot can help.
-        snapshot: bool,
-        /// The echo.
-        sent: Duration,
-    },
-    /// Candidate to all: who grants me this term?
-    Canvass {
-        /// The new term.
-        term: u64,
-        /// Only a question: nobody adopts anything.
-        trial: bool,
-        /// An operator wants it: a living leader is no reason to refuse.
-        force: bool,
-    },
-    /// The answer.
-    Canvassed {
-        /// The term that was asked about.
-        asked: u64,
-        /// Whether it was only a question.
-        trial: bool,
-        /// The answerer's own term.
-        term: u64,
-        /// Whether it grants.
-        granted: bool,
-        /// Whether it still hears a leader.
-        alive: bool,
-        /// Its last entry.
-        last: Position,
-    },
-    /// The owner of a term to the most advanced log: lead it.
-    Lead {
-        /// The term.
-        term: u64,
-        /// For how long to acknowledge nothing: a deposed leader's lease may last as long.
-        quiet: Duration,
-    },
-    /// A follower to its leader: an operator wants me to lead; drain and let go.
-    Handover,
-    /// The leader: you have everything; take over.
-    TakeOver,
-    /// Leader to follower: a copy of everything begins, as of `last`.
-    SnapshotBegin {
-        /// The leader's term.
-        term: u64,
-        /// The last entry in it.
-        last: Position,
-        /// Where each term begins.
-        terms: Vec<(u64, u64)>,
-    },
-    /// Some of its rows.
-    SnapshotRows {
-        /// The leader's term.
-        term: u64,
-        /// The rows.
-        rows: Vec<(String, Cell)>,
-    },
-    /// It is complete.
-    SnapshotEnd {
-        /// The leader's term.
-        term: u64,
-    },
-}
 
 /// What a node is at the moment.
 enum Role {
@@ -217,6 +131,10 @@ pub struct Node {
     resumes: bool,
     /// Until when no other term is granted: before its last start this node may have confirmed a leader's lease.
     bound_until: Duration,
+    /// The latest wall-clock time of any entry, by whoever led then, nanoseconds since the epoch. A clock that is set back leaves it where it was.
+    wall: i64,
+    /// How far behind it knows itself to be.
+    lag: lag::Lag,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
 }
@@ -252,6 +170,8 @@ impl Node {
             bound_until: Duration::ZERO,
             rival_since: None,
             suspect: false,
+            wall: i64::MIN,
+            lag: lag::Lag::new(wall_clock()),
         };
         node.reload(store)?;
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
@@ -273,6 +193,7 @@ impl Node {
             let Some(newest) = entries.last() else { return Ok(()) };
             self.last = (newest.term, newest.index);
             from = newest.index + 1;
+            self.wall = entries.iter().map(|entry| entry.wall).max().unwrap_or(i64::MIN).max(self.wall);
             self.cache.extend(entries);
             while self.cache.len() > CACHE {
                 self.cache.pop_front();
@@ -286,17 +207,17 @@ impl Node {
         let first = self.me.nodes.first() == Some(&self.me.name);
         let founds = first && self.term == 0;
         match self.policy.failover {
-            Failover::Auto | Failover::Manual if founds => FIRST,
-            Failover::Auto => self.patience(),
+            Failover::Auto | Failover::Manual | Failover::Controller if founds => FIRST,
+            _ if self.watches() => self.patience(),
             Failover::Manual if self.resumes => FIRST,
             Failover::Off if first => FIRST,
-            Failover::Off | Failover::Manual => NEVER,
+            _ => NEVER,
         }
     }
 
     /// Waits for a leader from now on.
     fn rest(&mut self, now: Duration) {
-        let patience = if self.policy.failover == Failover::Auto { self.patience() } else { NEVER };
+        let patience = if self.watches() { self.patience() } else { NEVER };
         self.election_due = now.saturating_add(patience);
     }
 
@@ -304,6 +225,16 @@ impl Node {
     fn patience(&mut self) -> Duration {
         let timeout = self.policy.failover_timeout;
         timeout + timeout.mul_f64(self.rng.random_range(0.0..0.5))
+    }
+
+    /// The node that alone watches the leader, if it is one node.
+    fn controller(&self) -> Option<&String> {
+        self.me.nodes.last().filter(|_| self.policy.failover == Failover::Controller)
+    }
+
+    /// Whether this node replaces a leader that it does not hear.
+    fn watches(&self) -> bool {
+        self.policy.failover == Failover::Auto || self.controller() == Some(&self.me.name)
     }
 
     fn heartbeat(&self) -> Duration {
@@ -339,6 +270,11 @@ impl Node {
         store.set_meta("vote", vote.unwrap_or_default())
     }
 
+    /// The next entry of this leader. Only its date is from the wall clock, and only `wall-clock-token` heeds it.
+    fn entry(&self, changes: Vec<Change>) -> Entry {
+        Entry { index: self.last.1 + 1, term: self.term, changes, wall: wall_clock() }
+    }
+
     /// Writes an entry to the log and applies it.
     fn write(&mut self, store: &mut Store, entry: Entry) -> Result<(), StoreError> {
         if self.terms.last().is_none_or(|(term, _)| *term < entry.term) {
@@ -347,6 +283,7 @@ impl Node {
         }
         store.append(&entry)?;
         self.last = (entry.term, entry.index);
+        self.wall = self.wall.max(entry.wall);
         self.cache.push_back(entry);
         if self.cache.len() > CACHE {
             self.cache.pop_front();
@@ -386,6 +323,12 @@ impl Node {
     fn send(&self, to: &str, message: Message) -> Output {
         Output::Send(to.to_string(), crate::mode::Message::Leader(message))
     }
+}
+
+/// Nanoseconds since the epoch, as this machine has it.
+fn wall_clock() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// A number among the small things; 0 where there is none.
@@ -436,6 +379,7 @@ impl Protocol for Node {
 
     fn settle(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError> {
         let mut out = Vec::new();
+        self.note_arrivals();
         self.serve_waiting(store, now, &mut out)?;
         self.replicate(store, now, &mut out)?;
         self.release(now, &mut out);
@@ -497,6 +441,14 @@ impl Node {
                 self.answered(store, now, from, (asked, trial), answer, out)
             }
             Message::Lead { term, quiet } => self.told_to_lead(store, now, (term, quiet), out),
+            Message::Ask { life, asked } => {
+                self.asked_how_far(now, from, (life, asked), out);
+                Ok(())
+            }
+            Message::Told { term, last, life, asked } => {
+                self.told_how_far(from, (term, last), (life, asked));
+                Ok(())
+            }
             Message::Handover => {
                 self.hand_over_to(now, from);
                 Ok(())

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Incoming, Message, Node, Pending, Position, Role, SYNC_PATIENCE};
-use crate::config::{Ack, Failover, OnSyncLoss};
+use crate::config::{Ack, Bug, Failover, OnSyncLoss};
 use crate::mode::Output;
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Change, Entry, Store, StoreError};
 
 /// How many entries travel in one message.
 const BATCH: usize = 512;
@@ -113,6 +113,26 @@ impl Leading {
             .count()
     }
 
+    /// Has a request wait for its position. A read may wait for less than those that came before it.
+    pub fn wait(&mut self, pending: Pending) {
+        let at = self.pending.partition_point(|earlier| earlier.position <= pending.position);
+        self.pending.insert(at, pending);
+    }
+
+    /// Answers whoever has waited for too long.
+    fn expire(&mut self, now: Duration, out: &mut Vec<Output>) {
+        if self.pending.iter().all(|pending| now < pending.deadline) {
+            return;
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            if now < pending.deadline {
+                self.pending.push_back(pending);
+            } else {
+                out.push(Output::Reply(pending.ticket, Err(pending.late())));
+            }
+        }
+    }
+
     /// The time since which `count` followers have certainly followed.
     fn followed_since(&self, count: usize) -> Duration {
         let mut echoes: Vec<Duration> = self.followers.values().map(|follower| follower.echo).collect();
@@ -135,7 +155,8 @@ impl Node {
             return Ok(());
         }
         let refuse = |term, hint, snapshot| Message::Refused { term, hint, snapshot, sent: batch.sent };
-        if batch.term < self.term || (batch.term > self.term && !self.yields_to_rival(now)) {
+        let heeds = self.policy.bug != Some(Bug::IgnoreTerm);
+        if (batch.term < self.term && heeds) || (batch.term > self.term && !self.yields_to_rival(now)) {
             out.push(self.send(from, refuse(self.term, 0, false)));
             return Ok(());
         }
@@ -166,13 +187,27 @@ impl Node {
             out.push(self.send(from, refuse(self.term, self.oldest - 1, true)));
             return Ok(());
         }
+        let late = self.of_the_slow_worker(&batch.entries);
         for entry in batch.entries {
             self.accept(store, entry, out)?;
         }
+        for (key, cell) in late {
+            store.put(&key, cell.as_ref())?;
+        }
         self.committed = self.committed.max(batch.committed.min(matching));
         self.suspect &= matching < self.last.1;
-        out.push(self.send(from, Message::Appended { term: self.term, matching, sent: batch.sent }));
+        let term = if heeds { self.term } else { batch.term };
+        out.push(self.send(from, Message::Appended { term, matching, sent: batch.sent }));
         Ok(())
+    }
+
+    /// Without the bug, nothing: entries take effect in their order. With it, what every second entry changed takes effect last.
+    fn of_the_slow_worker(&self, entries: &[Entry]) -> Vec<Change> {
+        if self.policy.bug != Some(Bug::ApplyOutOfOrder) {
+            return Vec::new();
+        }
+        let news = entries.iter().filter(|entry| entry.index > self.last.1 && entry.index % 2 == 1);
+        news.flat_map(|entry| entry.changes.clone()).collect()
     }
 
     /// Whether taking these entries would mean taking back some that are no longer in the log, with how to undo them.
@@ -195,11 +230,17 @@ impl Node {
     /// Takes back every entry from `first` on and keeps them for the post-mortem.
     fn discard(&mut self, store: &mut Store, first: u64, out: &mut Vec<Output>) -> Result<(), StoreError> {
         let tail = store.truncate(first)?;
+        if self.policy.bug == Some(Bug::ForgetTailDiscard) {
+            for (key, cell) in tail.iter().flat_map(|entry| &entry.changes) {
+                store.put(key, cell.as_ref())?;
+            }
+        }
         self.terms.retain(|(_, begins)| *begins < first);
         while self.cache.back().is_some_and(|entry| entry.index >= first) {
             self.cache.pop_back();
         }
         self.last = (self.term_at(first - 1), first - 1);
+        self.wall = self.cache.iter().map(|entry| entry.wall).max().unwrap_or(i64::MIN);
         self.committed = self.committed.min(first - 1);
         if let (Some(oldest), Some(newest)) = (tail.first(), tail.last()) {
             let name = format!("discarded-{}-{}-{}.jsonl", newest.term, oldest.index, newest.index);
@@ -284,6 +325,8 @@ impl Node {
         self.last = last;
         self.oldest = last.1 + 1;
         self.cache.clear();
+        // When its last entry was written is not in a snapshot; the next entry will tell.
+        self.wall = i64::MIN;
         self.suspect = false;
         self.heard = now;
         out.push(self.send(from, Message::Appended { term: self.term, matching: last.1, sent: Duration::ZERO }));
@@ -368,10 +411,14 @@ impl Node {
         let matching = |name: &Option<String>| {
             name.as_ref().and_then(|name| leading.followers.get(name)).map_or(0, |follower| follower.matching)
         };
+        let sent = |name: &Option<String>| {
+            name.as_ref().and_then(|name| leading.followers.get(name)).map_or(0, |follower| follower.next - 1)
+        };
         let reached = match self.policy.ack {
             _ if leading.followers.is_empty() => last,
             Ack::Async => last,
             Ack::SemiSync if leading.downgraded => last,
+            Ack::SemiSync if self.policy.bug == Some(Bug::AckEarly) => sent(&leading.sync),
             Ack::SemiSync => matching(&leading.sync),
             Ack::Sync => leading.followers.values().map(|follower| follower.matching).min().unwrap_or(last),
         };
@@ -383,15 +430,12 @@ impl Node {
         let last = self.last.1;
         let (ack, on_loss, committed) = (self.policy.ack, self.policy.on_sync_loss, self.committed);
         let mut take_over = None;
+        let controller = self.controller().cloned();
         let Role::Leader(leading) = &mut self.role else { return };
         if ack == Ack::SemiSync {
-            replace_sync(leading, last, now, on_loss, out);
+            replace_sync(leading, last, now, (on_loss, controller.as_ref()), out);
         }
-        while leading.pending.front().is_some_and(|pending| now >= pending.deadline) {
-            if let Some(pending) = leading.pending.pop_front() {
-                out.push(Output::Reply(pending.ticket, Err(pending.late())));
-            }
-        }
+        leading.expire(now, out);
         if let Some((heir, deadline)) = leading.handing_to.clone() {
             let has_all = leading.followers.get(&heir).is_some_and(|follower| follower.matching >= last);
             if has_all && committed >= last {
@@ -426,7 +470,7 @@ impl Node {
 
     /// Until when nobody else can lead: those who followed our newest confirmed message will not grant another term before their time-out,
     /// and every majority has one of them. A quarter is left for clocks that run at different speeds. `None`: no lease is needed.
-    fn lease_until(&self) -> Option<Duration> {
+    pub fn lease_until(&self) -> Option<Duration> {
         let Role::Leader(leading) = &self.role else { return None };
         if !self.policy.lease || self.policy.failover == Failover::Off {
             return None;
@@ -444,7 +488,13 @@ impl Node {
 }
 
 /// Replaces a synchronous follower that has lagged for too long by the most advanced one that answers.
-fn replace_sync(leading: &mut Leading, last: u64, now: Duration, on_loss: OnSyncLoss, out: &mut Vec<Output>) {
+fn replace_sync(
+    leading: &mut Leading,
+    last: u64,
+    now: Duration,
+    (on_loss, controller): (OnSyncLoss, Option<&String>),
+    out: &mut Vec<Output>,
+) {
     let lags = |follower: &Follower| follower.matching < last && now.saturating_sub(follower.progress) > SYNC_PATIENCE;
     let current = leading.sync.as_ref().and_then(|name| leading.followers.get(name));
     if current.is_some_and(|follower| !lags(follower)) {
@@ -456,7 +506,8 @@ fn replace_sync(leading: &mut Leading, last: u64, now: Duration, on_loss: OnSync
         }
         return;
     }
-    let answering = leading.followers.iter().filter(|(_, follower)| !lags(follower) && !follower.heard.is_zero());
+    let may = leading.followers.iter().filter(|(name, _)| Some(*name) != controller);
+    let answering = may.filter(|(_, follower)| !lags(follower) && !follower.heard.is_zero());
     match answering.max_by_key(|(_, follower)| follower.matching).map(|(name, _)| name.clone()) {
         Some(name) => {
             out.push(Output::Say(format!("{name} is the synchronous follower now")));

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
+use crate::config::Bug;
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
-use crate::store::{Change, Entry, Store, StoreError};
+use crate::store::{Change, Store, StoreError};
 use crate::value::Cell;
 
 /// How long a replica waits for a token unless told otherwise, and at most.
@@ -43,7 +44,11 @@ impl Node {
             out.push(Output::Reply(ticket, Err(behind(&self.me.name))));
             return Ok(());
         }
-        match request.token.map_or(Token::Reached, |token| self.token(token)) {
+        match self.fits(&request) {
+            Token::Reached if self.lags(now, &request) => {
+                out.push(Output::Reply(ticket, Err(lags(&self.me.name))));
+                return Ok(());
+            }
             Token::Reached => {}
             Token::Discarded => {
                 out.push(Output::Reply(ticket, Err(discarded())));
@@ -86,6 +91,21 @@ impl Node {
         Err(refusal)
     }
 
+    /// How everything that the request must not be older than relates to this node's log.
+    fn fits(&self, request: &Request) -> Token {
+        let mut worst = Token::Reached;
+        for token in request.token.iter().chain(&request.also) {
+            match self.token(*token) {
+                Token::Discarded => return Token::Discarded,
+                Token::Ahead => worst = Token::Ahead,
+                Token::Reached => {}
+            }
+        }
+        // Whoever leads has applied whatever there is.
+        let late = request.after_wall.is_some_and(|wall| self.wall < wall) && !self.is_leader();
+        if late { Token::Ahead } else { worst }
+    }
+
     /// Whether this node's history contains the token. Where it is known to have gone on in a later term without the token's entry, it never will.
     fn token(&self, token: Position) -> Token {
         if self.contains(token) {
@@ -126,7 +146,7 @@ impl Node {
         if ops.iter().any(Operation::writes) {
             let changes: Vec<Change> =
                 order.into_iter().map(|key| (key.to_string(), overlay.remove(key).flatten())).collect();
-            let entry = Entry { index: self.last.1 + 1, term: self.term, changes };
+            let entry = self.entry(changes);
             self.write(store, entry)?;
         }
         Ok(Ok(results))
@@ -141,26 +161,51 @@ impl Node {
         writes: bool,
         out: &mut Vec<Output>,
     ) {
-        let (term, index) = self.last;
-        let version = Some(Version::Position { term, index });
+        let early = !writes && self.policy.bug == Some(Bug::EarlyVisible);
+        let (term, index) = if writes || early || !self.is_leader() { self.last } else { self.decisive(request) };
+        let version = Some(match request.dated {
+            true => Version::Dated { term, index, wall: self.cache.back().map_or(self.wall, |entry| entry.wall) },
+            false => Version::Position { term, index },
+        });
         let reply = Reply { node: self.me.name.clone(), results, version, contexts: Vec::new() };
+        let lease = self.lease_until();
         match &mut self.role {
-            Role::Leader(leading) => leading.pending.push_back(Pending {
+            Role::Leader(_) if early => out.push(match lease {
+                Some(until) if request.leader => Output::ReplyBefore(ticket, Ok(reply), until),
+                _ => Output::Reply(ticket, Ok(reply)),
+            }),
+            Role::Leader(leading) => leading.wait(Pending {
                 position: index,
                 ticket,
                 reply,
                 writes,
-                leased: request.leader && !writes,
+                // A leader that may have been replaced does not know what it lacks.
+                leased: (request.leader || request.max_lag_ms.is_some()) && !writes,
                 deadline: now + CONFIRM_LIMIT,
             }),
             Role::Follower | Role::Candidate(_) => out.push(Output::Reply(ticket, Ok(reply))),
         }
     }
 
+    /// The position that a leader's read stands at: no entry after it touches the keys, so nothing after it has to be confirmed first. Nor does it lie before the
+    /// entry that opened the term, or before the token.
+    fn decisive(&self, request: &Request) -> Position {
+        if self.cache.front().is_none_or(|oldest| oldest.index > self.committed + 1) {
+            return self.last;
+        }
+        let touches = |key: &str| request.ops.iter().any(|operation| operation.key() == key);
+        let open = self.cache.iter().rev().take_while(|entry| entry.index > self.committed);
+        let newest = open.into_iter().find(|entry| entry.changes.iter().any(|(key, _)| touches(key)));
+        let opened = self.terms.last().map_or(0, |(_, first)| *first);
+        let token = request.token.map_or(0, |(_, index)| index);
+        let index = newest.map_or(0, |entry| entry.index).max(self.committed).max(opened).max(token).min(self.last.1);
+        (self.term_at(index), index)
+    }
+
     /// Looks again at the reads that wait for their tokens.
     pub fn serve_waiting(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
         for waiting in std::mem::take(&mut self.waiting) {
-            match waiting.request.token.map_or(Token::Reached, |token| self.token(token)) {
+            match self.fits(&waiting.request) {
                 Token::Ahead if now < waiting.deadline => self.waiting.push(waiting),
                 Token::Ahead => out.push(Output::Reply(waiting.ticket, Err(behind(&self.me.name)))),
                 Token::Reached | Token::Discarded => self.request(store, now, waiting.ticket, waiting.request, out)?,
@@ -172,6 +217,10 @@ impl Node {
 
 fn behind(name: &str) -> Refusal {
     Refusal::definite(Code::Behind, format!("{name} has not caught up with the token"))
+}
+
+fn lags(name: &str) -> Refusal {
+    Refusal::definite(Code::Behind, format!("{name} does not know that it lags by no more than was asked for"))
 }
 
 fn discarded() -> Refusal {

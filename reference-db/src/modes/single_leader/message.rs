@@ -1,0 +1,123 @@
+//! What the nodes of this mode tell each other.
+//!
+//! Everything carries its term, but for questions whose answers do; any message may be lost, and none may harm when it comes late or twice.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Position;
+use crate::store::Entry;
+use crate::value::Cell;
+
+/// What nodes tell each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// Leader to follower: entries after `previous`; without entries, a heartbeat.
+    Append {
+        /// The leader's term.
+        term: u64,
+        /// The position before the first entry.
+        previous: Position,
+        /// The entries.
+        entries: Vec<Entry>,
+        /// What is committed.
+        committed: u64,
+        /// When it was sent, by the leader's monotonic clock; echoed, for the lease.
+        sent: Duration,
+    },
+    /// Follower to leader: everything up to `matching` is on its disk.
+    Appended {
+        /// Its term.
+        term: u64,
+        /// Up to where its log equals the leader's.
+        matching: u64,
+        /// The echo.
+        sent: Duration,
+    },
+    /// Follower to leader: the entries did not fit, or the term is over.
+    Refused {
+        /// Its term.
+        term: u64,
+        /// The newest entry that may be common.
+        hint: u64,
+        /// Whether only a snapshot can help.
+        snapshot: bool,
+        /// The echo.
+        sent: Duration,
+    },
+    /// Candidate to all: who grants me this term?
+    Canvass {
+        /// The new term.
+        term: u64,
+        /// Only a question: nobody adopts anything.
+        trial: bool,
+        /// An operator wants it: a living leader is no reason to refuse.
+        force: bool,
+    },
+    /// The answer.
+    Canvassed {
+        /// The term that was asked about.
+        asked: u64,
+        /// Whether it was only a question.
+        trial: bool,
+        /// The answerer's own term.
+        term: u64,
+        /// Whether it grants.
+        granted: bool,
+        /// Whether it still hears a leader.
+        alive: bool,
+        /// Its last entry.
+        last: Position,
+    },
+    /// The owner of a term to the most advanced log: lead it.
+    Lead {
+        /// The term.
+        term: u64,
+        /// For how long to acknowledge nothing: a deposed leader's lease may last as long.
+        quiet: Duration,
+    },
+    /// A follower to its leader: how far is everything at this moment?
+    Ask {
+        /// Which life of the follower asks; echoed.
+        life: u64,
+        /// When it was asked, by the follower's monotonic clock; echoed.
+        asked: Duration,
+    },
+    /// The leader: so far.
+    Told {
+        /// The leader's term.
+        term: u64,
+        /// Its last entry.
+        last: u64,
+        /// The echo.
+        life: u64,
+        /// The echo.
+        asked: Duration,
+    },
+    /// A follower to its leader: an operator wants me to lead; drain and let go.
+    Handover,
+    /// The leader: you have everything; take over.
+    TakeOver,
+    /// Leader to follower: a copy of everything begins, as of `last`.
+    SnapshotBegin {
+        /// The leader's term.
+        term: u64,
+        /// The last entry in it.
+        last: Position,
+        /// Where each term begins.
+        terms: Vec<(u64, u64)>,
+    },
+    /// Some of its rows.
+    SnapshotRows {
+        /// The leader's term.
+        term: u64,
+        /// The rows.
+        rows: Vec<(String, Cell)>,
+    },
+    /// It is complete.
+    SnapshotEnd {
+        /// The leader's term.
+        term: u64,
+    },
+}
