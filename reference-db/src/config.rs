@@ -3,8 +3,10 @@
 //! The same flags start a node, configure the client library and name a run; so a label can be typed back in as flags.
 
 mod bug;
+mod chain;
 mod leaderless;
 mod multi_leader;
+mod partitioned;
 
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use self::bug::Bug;
+pub use self::chain::Chain;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 
@@ -108,6 +111,8 @@ pub enum Mode {
     Leaderless,
     /// A leader in each datacentre; conflicts are resolved.
     MultiLeader,
+    /// Writes pass along a chain of nodes; its tail answers reads.
+    Chain,
 }
 
 /// How the mode is chosen on a command line.
@@ -138,7 +143,7 @@ pub struct ModeArgs {
     /// single-leader: whether a deposed leader is refused by its term [default: on]
     #[arg(long, value_enum)]
     pub fencing: Option<Switch>,
-    /// single-leader: whether a leader answers reads only while it may still lead [default: on]
+    /// single-leader, chain: whether a leader or tail answers reads only while nobody can have taken its place [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
     /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]
@@ -147,7 +152,7 @@ pub struct ModeArgs {
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// leaderless, multi-leader: a deliberate mistake, to see that it is found
+    /// leaderless, multi-leader, chain: a deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
     /// The rest of leaderless.
@@ -203,6 +208,8 @@ pub enum Policy {
     Leaderless(Leaderless),
     /// Several.
     MultiLeader(MultiLeader),
+    /// A chain.
+    Chain(Chain),
 }
 
 /// How a cluster replicates and syncs.
@@ -233,6 +240,7 @@ impl ModeArgs {
             Mode::SingleLeader => Policy::SingleLeader(self.single_leader(nodes)?),
             Mode::Leaderless => Policy::Leaderless(self.leaderless(nodes)?),
             Mode::MultiLeader => Policy::MultiLeader(self.multi_leader(nodes)?),
+            Mode::Chain => Policy::Chain(self.chain()?),
         };
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
@@ -317,6 +325,7 @@ impl ModeConfig {
             }
             Policy::Leaderless(mode) => mode.label(),
             Policy::MultiLeader(mode) => mode.label(),
+            Policy::Chain(mode) => mode.label(),
         };
         if self.fsync == FsyncPolicy::Never {
             label += " fsync=never";
@@ -339,6 +348,7 @@ impl ModeConfig {
             ]),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
+            Policy::Chain(mode) => flags.extend(mode.flags()),
         }
         flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
     }
@@ -349,12 +359,17 @@ impl ModeConfig {
             Policy::SingleLeader(mode) => mode.promises(self.fsync),
             Policy::Leaderless(mode) => mode.promises(self.fsync),
             Policy::MultiLeader(mode) => mode.promises(self.fsync),
+            Policy::Chain(mode) => mode.promises(),
         }
     }
 
     /// Whether the order of writes extends real time: one leader at a time, and no acknowledged write that a failover discards.
     pub fn order_is_real_time(&self) -> bool {
-        matches!(&self.policy, Policy::SingleLeader(mode) if mode.keeps_acknowledged())
+        match &self.policy {
+            Policy::SingleLeader(mode) => mode.keeps_acknowledged(),
+            Policy::Chain(_) => true,
+            Policy::Leaderless(_) | Policy::MultiLeader(_) => false,
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub enum Message {
     Leaderless(crate::modes::leaderless::Message),
     /// Of the multi-leader mode.
     MultiLeader(crate::modes::multi_leader::Message),
+    /// Of the chain.
+    Chain(crate::modes::chain::Message),
 }
 
 /// What a protocol wants done once everything it wrote is on disk.
@@ -88,7 +90,7 @@ pub enum Output {
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// `leader`, `follower`, `candidate` or `replica`.
+    /// `leader`, `follower`, `candidate` or `replica`; in a chain `head`, `middle`, `tail`, `joining` or `outside`.
     pub role: String,
     /// The current term.
     pub term: u64,

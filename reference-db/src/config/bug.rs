@@ -29,4 +29,9 @@ pub enum Bug {
     ForgetTombstone,
     /// Equal time stamps are not told apart: replicas keep different values.
     LeaveTie,
+    /// The head of a chain acknowledges what only its own disk has: the tail does not show it yet, and it is lost with the head.
+    AckAtHead,
+    /// After a repair the new predecessor does not send what the dead node had not passed on, only numbers in its place: acknowledged writes are
+    /// missing further down.
+    SkipResend,
 }

@@ -183,6 +183,7 @@ impl MultiLeader {
             Bug::ForgetHint | Bug::DropTombstone | Bug::CountPartialWrite | Bug::ReuseActor => {
                 (false, "--mode leaderless")
             }
+            Bug::AckAtHead | Bug::SkipResend => (false, "--mode chain"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }

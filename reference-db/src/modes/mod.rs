@@ -1,5 +1,6 @@
 //! The table of modes.
 
+pub mod chain;
 pub mod leaderless;
 pub mod multi_leader;
 pub mod single_leader;
@@ -32,6 +33,7 @@ pub const MODES: &[Entry] = &[
         name: "leaderless",
         about: "every replica accepts writes; quorums of reads and writes overlap (n, w, r, versions, sloppy, datacentres)",
     },
+    Entry { name: "chain", about: "writes pass from the head along a chain; its tail acknowledges and answers reads (lease)" },
 ];
 
 /// Who a node is.
@@ -58,5 +60,6 @@ pub fn build(
         Policy::SingleLeader(policy) => Box::new(single_leader::Node::recover(policy.clone(), identity, store, now)?),
         Policy::Leaderless(policy) => Box::new(leaderless::Node::recover(policy.clone(), identity, store)?),
         Policy::MultiLeader(policy) => Box::new(multi_leader::Node::recover(policy.clone(), identity, store, now)?),
+        Policy::Chain(policy) => Box::new(chain::Node::recover(policy.clone(), identity, store, now)?),
     })
 }

@@ -1,0 +1,1 @@
+//! The partitioned mode's flags.
