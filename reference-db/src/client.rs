@@ -17,7 +17,9 @@ pub use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Version};
 /// Whether `node` is one of the replicas that hold `key`.
 pub fn holds(config: &crate::config::ModeConfig, nodes: &[String], key: &str, node: &str) -> bool {
     match &config.policy {
-        crate::config::Policy::SingleLeader(_) | crate::config::Policy::MultiLeader(_) => true,
+        crate::config::Policy::SingleLeader(_)
+        | crate::config::Policy::MultiLeader(_)
+        | crate::config::Policy::Chain(_) => true,
         crate::config::Policy::Leaderless(policy) => {
             crate::modes::leaderless::Placement::new(policy, nodes).is_home(key, node)
         }

@@ -28,6 +28,8 @@ pub struct Session {
     name: String,
     rng: ChaCha8Rng,
     leader: Option<String>,
+    /// The tail of a chain, where it was found last.
+    tail: Option<String>,
     token: Option<(u64, u64)>,
     contexts: HashMap<String, Context>,
     order: VecDeque<String>,
@@ -57,6 +59,7 @@ impl Session {
             name: name.to_string(),
             rng,
             leader: None,
+            tail: None,
             token: None,
             contexts: HashMap::new(),
             order: VecDeque::new(),
@@ -91,6 +94,14 @@ impl Session {
                 ReadPolicy::Sticky => self.at_own(self.request(ops, false)).await,
                 ReadPolicy::Token => self.with_token(self.request(ops, false)).await,
             },
+            // Writes at the head, reads at the tail: each is found as a leader is.
+            Policy::Chain(_) if writes => self.at_leader(self.request(ops, false)).await,
+            Policy::Chain(_) => {
+                std::mem::swap(&mut self.leader, &mut self.tail);
+                let outcome = self.at_leader(self.request(ops, false)).await;
+                std::mem::swap(&mut self.leader, &mut self.tail);
+                outcome
+            }
             Policy::Leaderless(mode) => {
                 let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
                 let by_client = mode.coordinator == Coordinator::Client;
