@@ -5,6 +5,7 @@
 //! what differs is the policy alone. like: the figures of Kleppmann, *Designing Data-Intensive Applications*, chapter 5, whose numbers
 //! the scenarios carry.
 
+mod chain;
 mod claim;
 mod faults;
 mod leaderless;
@@ -50,7 +51,8 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [single_leader::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS].into_iter().flatten()
+    let families = [single_leader::SCENARIOS, chain::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS];
+    families.into_iter().flatten()
 }
 
 #[cfg(test)]

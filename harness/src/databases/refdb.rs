@@ -163,7 +163,7 @@ impl Database for RefDb {
     fn capabilities(&self) -> Capabilities {
         let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
         match &self.config.policy {
-            Policy::SingleLeader(_) => everything,
+            Policy::SingleLeader(_) | Policy::Chain(_) => everything,
             Policy::Leaderless(_) => {
                 Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
             }
@@ -188,7 +188,7 @@ impl Database for RefDb {
     }
 
     fn has_leader(&self) -> bool {
-        matches!(self.config.policy, Policy::SingleLeader(_))
+        matches!(self.config.policy, Policy::SingleLeader(_) | Policy::Chain(_))
     }
 
     fn ports(&self) -> Vec<u16> {
@@ -246,8 +246,10 @@ impl Database for RefDb {
     fn status<'a>(&'a self, node: &'a str) -> Answer<'a, Option<NodeStatus>> {
         Box::pin(async move {
             let status = self.pool().ok()?.status(node).await.ok()?;
+            // The head of a chain is where writes go: what strikes leaders strikes it.
+            let head = status.status.role == "head";
             Some(NodeStatus {
-                role: status.status.role,
+                role: if head { "leader".to_string() } else { status.status.role },
                 term: status.status.term,
                 position: status.status.position,
                 clock_ns: Some(status.clock_ns),
@@ -287,6 +289,7 @@ impl Database for RefDb {
             let pool = self.pool()?;
             match self.config.policy {
                 Policy::SingleLeader(_) => same_position(pool, nodes).await,
+                Policy::Chain(_) => whole_chain(pool, nodes).await,
                 Policy::Leaderless(_) => same_rows(pool, nodes).await,
                 Policy::MultiLeader(_) => same_changes(pool, nodes).await,
             }
@@ -309,6 +312,22 @@ async fn same_position(pool: &Pool, nodes: &[String]) -> Result<(), String> {
     }
     if leaders != 1 {
         return Err(format!("{leaders} nodes say that they lead"));
+    }
+    match positions.iter().any(|position| *position != positions[0]) {
+        true => Err(format!("positions differ: {positions:?}")),
+        false => Ok(()),
+    }
+}
+
+/// Everybody is in the chain again, and where its head is.
+async fn whole_chain(pool: &Pool, nodes: &[String]) -> Result<(), String> {
+    let mut positions = Vec::new();
+    for node in nodes {
+        let status = pool.status(node).await.map_err(|refusal| refusal.message)?.status;
+        if matches!(status.role.as_str(), "outside" | "joining") {
+            return Err(format!("{node} is not back in the chain"));
+        }
+        positions.push((status.term, status.position_term, status.position));
     }
     match positions.iter().any(|position| *position != positions[0]) {
         true => Err(format!("positions differ: {positions:?}")),

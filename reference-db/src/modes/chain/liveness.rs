@@ -41,7 +41,7 @@ impl Node {
             && let Some(wanted) = self.wanted(now)
         {
             self.propose_due = now + PROPOSE_AGAIN + PROPOSE_AGAIN.mul_f64(self.rng.random_range(0.0..1.0));
-            let effect = self.register.propose(store, now, wanted)?;
+            let effect = self.register.propose(store, wanted)?;
             self.carry(&self.me.name.clone(), effect, out);
         }
         Ok(())

@@ -82,7 +82,6 @@ struct Proposal {
     next: Option<Configuration>,
     promised: BTreeMap<String, Option<(u64, Configuration)>>,
     accepted: Vec<String>,
-    since: Duration,
 }
 
 /// What an agreement's message leads to.
@@ -156,13 +155,8 @@ impl Register {
         self.promise.accepted.as_ref().filter(|_| current).map(|(_, next)| next.clone())
     }
 
-    /// When this node's proposal began, if there is one.
-    pub fn proposing_since(&self) -> Option<Duration> {
-        self.proposal.as_ref().map(|proposal| proposal.since)
-    }
-
     /// Begins to propose `wanted`, or begins anew under a higher ballot. The ballot is promised here at once, so that no later life uses it again.
-    pub fn propose(&mut self, store: &mut Store, now: Duration, wanted: Configuration) -> Result<Effect, StoreError> {
+    pub fn propose(&mut self, store: &mut Store, wanted: Configuration) -> Result<Effect, StoreError> {
         let epoch = self.decided.epoch + 1;
         let round = self.highest / self.nodes + 1;
         let ballot = round * self.nodes + self.me;
@@ -174,7 +168,6 @@ impl Register {
             next: None,
             promised: BTreeMap::new(),
             accepted: Vec::new(),
-            since: now,
         });
         Ok(Effect::AskAll(Agreement::Prepare { after: self.decided.clone(), ballot }))
     }
@@ -341,7 +334,7 @@ mod tests {
                             joining: None,
                         };
                         let (store, register) = &mut nodes[at];
-                        let effect = register.propose(store, Duration::ZERO, wanted).expect("the disk works");
+                        let effect = register.propose(store, wanted).expect("the disk works");
                         store.commit().expect("the disk works");
                         let Effect::AskAll(message) = effect else { continue };
                         flying.extend((0..3).map(|to| (at, to, message.clone())));

@@ -55,6 +55,10 @@ impl Node {
         let (term, index) = self.log.last;
         let version = Some(Version::Position { term, index });
         let reply = Reply { node: self.me.name.clone(), results, version, contexts: Vec::new() };
+        if !writes && !self.policy.lease && index <= self.stable {
+            out.push(Output::Reply(ticket, Ok(reply)));
+            return Ok(());
+        }
         let (queue, limit) = if writes { (&mut self.writes, WRITE_LIMIT) } else { (&mut self.reads, READ_LIMIT) };
         queue.push_back(Pending { position: index, ticket, reply, deadline: now + limit });
         Ok(())
