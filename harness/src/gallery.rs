@@ -10,6 +10,7 @@ mod claim;
 mod faults;
 mod leaderless;
 mod multi_leader;
+mod partitioned;
 mod single_leader;
 mod story;
 
@@ -51,7 +52,13 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    let families = [single_leader::SCENARIOS, chain::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS];
+    let families = [
+        single_leader::SCENARIOS,
+        chain::SCENARIOS,
+        partitioned::SCENARIOS,
+        multi_leader::SCENARIOS,
+        leaderless::SCENARIOS,
+    ];
     families.into_iter().flatten()
 }
 

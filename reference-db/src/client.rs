@@ -7,6 +7,7 @@ mod pool;
 mod quorum;
 mod replicas;
 mod session;
+mod shards;
 
 pub use self::pool::Pool;
 pub use self::session::{Failed, Session};
@@ -20,6 +21,10 @@ pub fn holds(config: &crate::config::ModeConfig, nodes: &[String], key: &str, no
         crate::config::Policy::SingleLeader(_)
         | crate::config::Policy::MultiLeader(_)
         | crate::config::Policy::Chain(_) => true,
+        crate::config::Policy::Partitioned(policy) => {
+            let placement = crate::modes::partitioned::Placement::new(policy, nodes);
+            placement.holds(node, placement.shard_of(key))
+        }
         crate::config::Policy::Leaderless(policy) => {
             crate::modes::leaderless::Placement::new(policy, nodes).is_home(key, node)
         }

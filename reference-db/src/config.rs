@@ -17,6 +17,7 @@ pub use self::bug::Bug;
 pub use self::chain::Chain;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
+pub use self::partitioned::{KeyPlacement, Partitioned, PartitionedArgs};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -113,6 +114,8 @@ pub enum Mode {
     MultiLeader,
     /// Writes pass along a chain of nodes; its tail answers reads.
     Chain,
+    /// Independent shards, each with a leader of its own.
+    Partitioned,
 }
 
 /// How the mode is chosen on a command line.
@@ -152,7 +155,7 @@ pub struct ModeArgs {
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
-    /// leaderless, multi-leader, chain: a deliberate mistake, to see that it is found
+    /// leaderless, multi-leader, chain, partitioned: a deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
     /// The rest of leaderless.
@@ -161,6 +164,9 @@ pub struct ModeArgs {
     /// The rest of multi-leader.
     #[command(flatten)]
     pub multi: MultiLeaderArgs,
+    /// The rest of partitioned.
+    #[command(flatten)]
+    pub sharded: PartitionedArgs,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -210,6 +216,8 @@ pub enum Policy {
     MultiLeader(MultiLeader),
     /// A chain.
     Chain(Chain),
+    /// Several leaders, each of a part of the keys.
+    Partitioned(Partitioned),
 }
 
 /// How a cluster replicates and syncs.
@@ -241,7 +249,11 @@ impl ModeArgs {
             Mode::Leaderless => Policy::Leaderless(self.leaderless(nodes)?),
             Mode::MultiLeader => Policy::MultiLeader(self.multi_leader(nodes)?),
             Mode::Chain => Policy::Chain(self.chain()?),
+            Mode::Partitioned => Policy::Partitioned(self.partitioned(nodes)?),
         };
+        if self.mode != Mode::Partitioned {
+            refuse_foreign(&self.sharded.given(), "partitioned", &word(self.mode))?;
+        }
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
@@ -326,6 +338,7 @@ impl ModeConfig {
             Policy::Leaderless(mode) => mode.label(),
             Policy::MultiLeader(mode) => mode.label(),
             Policy::Chain(mode) => mode.label(),
+            Policy::Partitioned(mode) => mode.label(),
         };
         if self.fsync == FsyncPolicy::Never {
             label += " fsync=never";
@@ -337,18 +350,11 @@ impl ModeConfig {
     pub fn flags(&self) -> Vec<String> {
         let mut flags: Vec<(&str, String)> = vec![("--fsync", word(self.fsync))];
         match &self.policy {
-            Policy::SingleLeader(mode) => flags.extend([
-                ("--mode", "single-leader".to_string()),
-                ("--ack", word(mode.ack)),
-                ("--on-sync-loss", word(mode.on_sync_loss)),
-                ("--failover", word(mode.failover)),
-                ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
-                ("--fencing", switch(mode.fencing).to_string()),
-                ("--lease", switch(mode.lease).to_string()),
-            ]),
+            Policy::SingleLeader(mode) => flags.extend(mode.flags()),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
             Policy::Chain(mode) => flags.extend(mode.flags()),
+            Policy::Partitioned(mode) => flags.extend(mode.flags(mode.each.flags())),
         }
         flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
     }
@@ -360,6 +366,7 @@ impl ModeConfig {
             Policy::Leaderless(mode) => mode.promises(self.fsync),
             Policy::MultiLeader(mode) => mode.promises(self.fsync),
             Policy::Chain(mode) => mode.promises(),
+            Policy::Partitioned(mode) => mode.promises(self.fsync),
         }
     }
 
@@ -368,12 +375,25 @@ impl ModeConfig {
         match &self.policy {
             Policy::SingleLeader(mode) => mode.keeps_acknowledged(),
             Policy::Chain(_) => true,
-            Policy::Leaderless(_) | Policy::MultiLeader(_) => false,
+            Policy::Leaderless(_) | Policy::MultiLeader(_) | Policy::Partitioned(_) => false,
         }
     }
 }
 
 impl SingleLeader {
+    /// The flags that start a node with it.
+    fn flags(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("--mode", "single-leader".to_string()),
+            ("--ack", word(self.ack)),
+            ("--on-sync-loss", word(self.on_sync_loss)),
+            ("--failover", word(self.failover)),
+            ("--failover-timeout", format!("{}ms", self.failover_timeout.as_millis())),
+            ("--fencing", switch(self.fencing).to_string()),
+            ("--lease", switch(self.lease).to_string()),
+        ]
+    }
+
     /// Whether an acknowledged write survives the loss of one node.
     fn keeps_acknowledged(&self) -> bool {
         let one_leader = self.failover == Failover::Off || self.fencing;

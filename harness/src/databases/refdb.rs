@@ -164,6 +164,8 @@ impl Database for RefDb {
         let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
         match &self.config.policy {
             Policy::SingleLeader(_) | Policy::Chain(_) => everything,
+            // A read of several shards is several reads.
+            Policy::Partitioned(mode) => Capabilities { atomic_reads: mode.shards == 1, ..everything },
             Policy::Leaderless(_) => {
                 Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
             }
@@ -292,6 +294,7 @@ impl Database for RefDb {
                 Policy::Chain(_) => whole_chain(pool, nodes).await,
                 Policy::Leaderless(_) => same_rows(pool, nodes).await,
                 Policy::MultiLeader(_) => same_changes(pool, nodes).await,
+                Policy::Partitioned(_) => same_shards(pool, nodes).await,
             }
         })
     }
@@ -333,6 +336,24 @@ async fn whole_chain(pool: &Pool, nodes: &[String]) -> Result<(), String> {
         true => Err(format!("positions differ: {positions:?}")),
         false => Ok(()),
     }
+}
+
+/// Every shard is where its leader is on all nodes that hold it.
+async fn same_shards(pool: &Pool, nodes: &[String]) -> Result<(), String> {
+    let mut known: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    for node in nodes {
+        let status = pool.status(node).await.map_err(|refusal| refusal.message)?.status;
+        if !status.ready {
+            return Err(format!("{node} knows no leader of some shard"));
+        }
+        for (shard, position) in status.applied {
+            let first = *known.entry(shard.clone()).or_insert(position);
+            if first != position {
+                return Err(format!("{shard} is at {first} and, on {node}, at {position}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Everybody has applied the same changes. Whether that made the rows alike is for the checker.

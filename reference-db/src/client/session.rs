@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::pool::Pool;
 use super::quorum::Quorum;
 use super::replicas::placement;
+use super::shards::Shards;
 use crate::config::{Conflicts, Coordinator, ModeConfig, MultiLeader, Policy, ReadPolicy};
 use crate::modes::leaderless::hash;
 use crate::modes::multi_leader::layout::Layout;
@@ -34,6 +35,7 @@ pub struct Session {
     contexts: HashMap<String, Context>,
     order: VecDeque<String>,
     quorum: Quorum,
+    shards: Option<Shards>,
     /// The nodes of this session's datacentre, and its number; of leaderless modes.
     nearby: Vec<String>,
     datacentre: usize,
@@ -53,7 +55,12 @@ impl Session {
     pub fn new(pool: Arc<Pool>, config: &ModeConfig, name: &str, seed: u64) -> Session {
         let rng = ChaCha8Rng::seed_from_u64(hash(&[name]) ^ seed);
         let (datacentre, nearby) = nearby(&pool, &config.policy, name);
+        let shards = match &config.policy {
+            Policy::Partitioned(mode) => Some(Shards::new(&pool, mode, name, seed)),
+            _ => None,
+        };
         Session {
+            shards,
             pool,
             policy: config.policy.clone(),
             name: name.to_string(),
@@ -76,13 +83,20 @@ impl Session {
         self.contexts.clear();
         self.order.clear();
         self.quorum.rename(name);
+        if let Some(shards) = &mut self.shards {
+            shards.renew(name);
+        }
         (self.datacentre, self.nearby) = nearby(&self.pool, &self.policy, name);
     }
 
     /// Does `ops` as one request.
     pub async fn execute(&mut self, ops: Vec<Operation>) -> Result<Reply, Failed> {
+        if let Some(shards) = &mut self.shards {
+            return shards.execute(&self.pool, ops).await;
+        }
         let writes = ops.iter().any(Operation::writes);
         let outcome = match &self.policy {
+            Policy::Partitioned(_) => unreachable!("a session of shards knows them"),
             // A write carries the token too: it must not lead the session over to a history that lacks what it has seen.
             Policy::SingleLeader(mode) if writes => {
                 let token = self.token.filter(|_| mode.reads == ReadPolicy::Token);

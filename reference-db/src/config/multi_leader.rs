@@ -184,6 +184,7 @@ impl MultiLeader {
                 (false, "--mode leaderless")
             }
             Bug::AckAtHead | Bug::SkipResend => (false, "--mode chain"),
+            Bug::ForgetDependency => (false, "--mode partitioned"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
     }
