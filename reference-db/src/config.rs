@@ -457,6 +457,11 @@ mod tests {
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
             "--mode multi-leader --conflicts avoid --home-timeout 700ms",
             "--mode multi-leader --topology circular --bug keep-loop",
+            "--mode chain",
+            "--mode chain --lease off --bug skip-resend",
+            "--mode partitioned",
+            "--mode partitioned --shards 7 --placement causal --ack semi-sync --failover manual",
+            "--mode partitioned --causal-tokens on --bug forget-dependency --fencing off",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -487,6 +492,16 @@ mod tests {
             ("--mode multi-leader --bug forget-hint", "--mode leaderless"),
             ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
             ("--datacentres 2", "leaderless or multi-leader"),
+            ("--mode chain --ack sync", "--ack goes with --mode single-leader, not with chain"),
+            ("--mode chain --reads any", "--reads"),
+            ("--mode chain --bug forget-hint", "none of --mode chain"),
+            ("--mode leaderless --bug skip-resend", "--mode chain"),
+            ("--shards 3", "--shards goes with --mode partitioned, not with single-leader"),
+            ("--mode chain --placement causal", "--placement goes with --mode partitioned"),
+            ("--mode partitioned --shards 0", "between 1 and 64"),
+            ("--mode partitioned --w 2", "--w goes with --mode leaderless, not with partitioned"),
+            ("--mode partitioned --bug forget-dependency", "--causal-tokens on"),
+            ("--mode partitioned --causal-tokens on --reads sticky", "does not go with --reads sticky"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");
@@ -498,6 +513,28 @@ mod tests {
         assert!(!config("--ack async").expect("flags").promises().contains(&"lost-writes"));
         assert!(config("").expect("flags").promises().contains(&"lost-writes"));
         assert!(!config("--fencing off").expect("flags").promises().contains(&"lost-writes"));
+    }
+
+    #[test]
+    fn a_chain_without_a_lease_promises_order_but_nothing_recent() {
+        let promises = |flags: &str| config(flags).expect("flags").promises();
+        let leased = promises("--mode chain");
+        assert!(leased.contains(&"linearizable") && leased.contains(&"monotonic-reads"));
+        let without = promises("--mode chain --lease off");
+        assert!(without.contains(&"lost-writes") && without.contains(&"consistent-prefix"));
+        assert!(!without.contains(&"linearizable") && !without.contains(&"read-your-writes"));
+    }
+
+    #[test]
+    fn shards_promise_nothing_across_them_unless_somebody_keeps_track() {
+        let promises = |flags: &str| config(&format!("--mode partitioned {flags}")).expect("flags").promises();
+        assert_eq!(promises(""), ["convergence"]);
+        assert_eq!(promises("--failover off --reads any"), ["lost-writes", "convergence"]);
+        assert_eq!(promises("--causal-tokens on"), ["convergence", "read-your-writes", "monotonic-reads"]);
+        let kept = promises("--causal-tokens on --ack semi-sync");
+        assert!(kept.contains(&"writes-follow-reads") && !kept.contains(&"consistent-prefix"));
+        assert!(promises("--ack semi-sync --reads leader").contains(&"linearizable"));
+        assert!(promises("--shards 1 --ack semi-sync").contains(&"consistent-prefix"));
     }
 
     #[test]

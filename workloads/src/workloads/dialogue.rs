@@ -115,6 +115,7 @@ impl Generator for Dialogue {
 mod tests {
     use super::*;
     use crate::workload::Capabilities;
+    use gainsay_checker::Process;
     use rand::SeedableRng as _;
 
     const EVERYTHING: Capabilities =
@@ -143,8 +144,21 @@ mod tests {
                     _ => {}
                 }
             }
-            let mut completion = OpEvent::new(index, index, Kind::Ok, draft.function, 0);
-            completion.steps = draft.steps;
+            let completion = OpEvent {
+                index,
+                time: index,
+                intended: None,
+                kind: Kind::Ok,
+                process: Process(0),
+                function: draft.function,
+                steps: draft.steps,
+                session: None,
+                user: None,
+                node: None,
+                version: None,
+                error: None,
+                last: false,
+            };
             client.observe(&context, &completion);
         }
         let distinct: BTreeSet<&String> = answered.iter().collect();
