@@ -37,6 +37,7 @@ struct Dialogue {
     values: UniqueValues,
     window: Window,
     client: u64,
+    clients: u64,
     done: u64,
     /// The next dialogue that this client begins.
     own: u64,
@@ -52,6 +53,7 @@ impl Dialogue {
             values: UniqueValues::of(params.client, params.clients),
             window: Window { active: ACTIVE, ops_per_key: params.ops_per_key },
             client: params.client as u64,
+            clients: params.clients.max(1) as u64,
             done: 0,
             own: params.client as u64,
             heard: BTreeSet::new(),
@@ -102,8 +104,11 @@ impl Generator for Dialogue {
         }
         for step in &completion.steps {
             let (Atom::Text(key), Action::Read(Some(Reading::Many(seen)))) = (&step.key, &step.action) else { continue };
-            let Some(dialogue) = key.strip_suffix("/question").and_then(|number| number.parse().ok()) else { continue };
-            let mine = (dialogue + self.client) % ANSWERS == 0 && !self.answered.contains(&dialogue);
+            let number = key.strip_suffix("/question").and_then(|number| number.parse::<u64>().ok());
+            let Some(dialogue) = number else { continue };
+            // Nobody answers himself: what a session wrote comes before what it writes later anyway.
+            let asked = dialogue % self.clients == self.client;
+            let mine = (dialogue + self.client) % ANSWERS == 0 && !asked && !self.answered.contains(&dialogue);
             if mine && !seen.is_empty() {
                 self.heard.insert(dialogue);
             }
