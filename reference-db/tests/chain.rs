@@ -67,7 +67,9 @@ impl Story {
         });
         let role = if appends.is_some() { "head" } else { "tail" };
         let serves = |node: &usize| {
-            world.status(*node).is_some_and(|status| status.role == role || status.role == "head" && status.followers.is_empty())
+            world
+                .status(*node)
+                .is_some_and(|status| status.role == role || status.role == "head" && status.followers.is_empty())
         };
         let serving: Vec<usize> = (0..world.machines.len()).filter(serves).collect();
         let node = *serving.get(world.rng.random_range(0..serving.len().max(1)))?;
@@ -226,6 +228,24 @@ fn a_dead_node_is_removed_wherever_it_stands_and_returns_as_the_tail() {
         assert_eq!(world.status(victim).expect("it runs").role, "tail");
         settle(&mut world, &story);
     }
+}
+
+#[test]
+fn a_chain_that_was_repaired_and_died_as_a_whole_is_repaired_again() {
+    let mut world = World::new("--mode chain", 3, 11);
+    let mut story = Story::new(3);
+    work(&mut world, &mut story, 400 * MS);
+    world.kill(1);
+    work(&mut world, &mut story, 2_000 * MS);
+    world.heal();
+    assert!(world.until(LIMIT, whole), "it is not whole again");
+    (0..3).for_each(|node| world.kill(node));
+    world.heal();
+    work(&mut world, &mut story, 1_000 * MS);
+    world.kill(0);
+    let removed = |world: &World| world.status(2).is_some_and(|status| status.leader.as_deref() != Some("n1"));
+    assert!(world.until(5_000 * MS, removed), "the head is dead and nobody removes it");
+    settle(&mut world, &story);
 }
 
 #[test]

@@ -167,9 +167,9 @@ fn settle(world: &mut World) {
     world.heal();
     let alike = |world: &World| {
         let mut known: BTreeMap<String, u64> = BTreeMap::new();
-        (0..world.machines.len()).filter_map(|node| world.status(node)).all(|status| {
-            status.applied.into_iter().all(|(shard, at)| *known.entry(shard).or_insert(at) == at)
-        })
+        (0..world.machines.len())
+            .filter_map(|node| world.status(node))
+            .all(|status| status.applied.into_iter().all(|(shard, at)| *known.entry(shard).or_insert(at) == at))
     };
     assert!(world.until(20 * 1_000 * MS, alike), "shards differ");
 }
@@ -187,7 +187,8 @@ fn an_answer_comes_before_its_question_only_across_shards_and_without_tokens() {
 
 #[test]
 fn a_forgotten_dependency_is_found() {
-    let orphaned: u64 = (0..8).map(|seed| orphans("--shards 3 --causal-tokens on --bug forget-dependency", seed).0).sum();
+    let orphaned: u64 =
+        (0..8).map(|seed| orphans("--shards 3 --causal-tokens on --bug forget-dependency", seed).0).sum();
     assert!(orphaned > 0, "every question was there in time");
 }
 

@@ -49,7 +49,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one node",
         setting: DIALOGUE,
         faults: SLOW_NODE,
-        breaks: Side { mode: "--mode partitioned --shards 3 --causal-tokens off --reads any", claims: &[Breaks("causal"), Breaks("writes-follow-reads")] },
+        breaks: Side {
+            mode: "--mode partitioned --shards 3 --causal-tokens off --reads any",
+            claims: &[Breaks("causal"), Breaks("writes-follow-reads")],
+        },
         holds: Side {
             mode: "--mode partitioned --shards 3 --causal-tokens on --reads any",
             claims: &[Holds("causal"), Holds("writes-follow-reads")],

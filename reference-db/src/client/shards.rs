@@ -66,12 +66,8 @@ impl Shards {
             let why = "a transaction that writes stays within one shard: its keys live on several";
             return Err(Failed { refusal: Refusal::definite(Code::Unsupported, why), node: String::new() });
         }
-        let mut whole = Reply {
-            node: String::new(),
-            results: vec![Outcome::Nil; ops.len()],
-            version: None,
-            contexts: Vec::new(),
-        };
+        let mut whole =
+            Reply { node: String::new(), results: vec![Outcome::Nil; ops.len()], version: None, contexts: Vec::new() };
         let alone = groups.len() == 1;
         for (shard, places) in groups {
             let part: Vec<Operation> = places.iter().map(|at| ops[*at].clone()).collect();

@@ -75,7 +75,9 @@ impl ModeArgs {
                 return Err("--bug forget-dependency goes with --causal-tokens on".to_string());
             }
             None | Some(Bug::ForgetDependency) => {}
-            Some(bug) => return Err(format!("--bug {} is none of --mode partitioned: it has forget-dependency", word(bug))),
+            Some(bug) => {
+                return Err(format!("--bug {} is none of --mode partitioned: it has forget-dependency", word(bug)));
+            }
         }
         let replicas = REPLICAS.min(nodes);
         let each = ModeArgs {
@@ -90,7 +92,10 @@ impl ModeArgs {
             return Err(format!("--reads {} goes with --mode single-leader, not with partitioned", word(each.reads)));
         }
         if causal_tokens && !matches!(each.reads, ReadPolicy::Any | ReadPolicy::Token) {
-            return Err(format!("--causal-tokens on lets any replica answer that has caught up: it does not go with --reads {}", word(each.reads)));
+            return Err(format!(
+                "--causal-tokens on lets any replica answer that has caught up: it does not go with --reads {}",
+                word(each.reads)
+            ));
         }
         let placement = self.sharded.placement.unwrap_or(KeyPlacement::Hash);
         Ok(Partitioned { shards, replicas, placement, causal_tokens, each, bug: self.bug })
@@ -144,18 +149,16 @@ impl Partitioned {
             return each;
         }
         let across: &[&str] = match () {
-            () if each.contains(&"linearizable") => &[
-                "linearizable",
-                "read-your-writes",
-                "monotonic-reads",
-                "monotonic-writes",
-                "writes-follow-reads",
-            ],
+            () if each.contains(&"linearizable") => {
+                &["linearizable", "read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"]
+            }
             // What a failover discards, a token refuses; but what was written after reading it may stay.
             () if self.causal_tokens && self.each.keeps_acknowledged() => {
                 &["read-your-writes", "monotonic-reads", "monotonic-writes", "writes-follow-reads"]
             }
-            () if self.causal_tokens || self.each.reads == ReadPolicy::Token => &["read-your-writes", "monotonic-reads"],
+            () if self.causal_tokens || self.each.reads == ReadPolicy::Token => {
+                &["read-your-writes", "monotonic-reads"]
+            }
             () => &[],
         };
         let local = each.into_iter().filter(|promise| matches!(*promise, "lost-writes" | "convergence"));

@@ -38,7 +38,10 @@ pub const MODES: &[Entry] = &[
         name: "partitioned",
         about: "independent shards with a leader each, no order across them (shards, placement, causal-tokens, and those of single-leader)",
     },
-    Entry { name: "chain", about: "writes pass from the head along a chain; its tail acknowledges and answers reads (lease)" },
+    Entry {
+        name: "chain",
+        about: "writes pass from the head along a chain; its tail acknowledges and answers reads (lease)",
+    },
 ];
 
 /// Who a node is.

@@ -103,7 +103,9 @@ impl Generator for Dialogue {
             return;
         }
         for step in &completion.steps {
-            let (Atom::Text(key), Action::Read(Some(Reading::Many(seen)))) = (&step.key, &step.action) else { continue };
+            let (Atom::Text(key), Action::Read(Some(Reading::Many(seen)))) = (&step.key, &step.action) else {
+                continue;
+            };
             let number = key.strip_suffix("/question").and_then(|number| number.parse::<u64>().ok());
             let Some(dialogue) = number else { continue };
             // Nobody answers himself: what a session wrote comes before what it writes later anyway.

@@ -112,8 +112,9 @@ impl Node {
         agreement: Agreement,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        if let Agreement::Prepare { after: known, .. } | Agreement::Accept { after: known, .. } | Agreement::Decided(known) =
-            &agreement
+        if let Agreement::Prepare { after: known, .. }
+        | Agreement::Accept { after: known, .. }
+        | Agreement::Decided(known) = &agreement
         {
             self.learn(store, now, known, out)?;
         }

@@ -110,13 +110,16 @@ pub struct Register {
 impl Register {
     /// As the store left it; the first configuration where there is none.
     pub fn recover(store: &Store, nodes: &[String], me: &str) -> Result<Register, StoreError> {
-        let decided = store.meta(DECIDED)?.map(|text| serde_json::from_str(&text)).transpose()?;
-        let promise: Promise = store.meta(PROMISE)?.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+        let decided = store.meta(DECIDED)?.map(|text| serde_json::from_str::<Configuration>(&text)).transpose()?;
+        let promise = store.meta(PROMISE)?.map(|text| serde_json::from_str::<Promise>(&text)).transpose()?;
+        let promise = promise.unwrap_or_default();
         let at = nodes.iter().position(|node| node == me).unwrap_or(0);
+        let decided = decided.unwrap_or_else(|| Configuration::first(nodes));
+        let open = promise.epoch > decided.epoch && promise.accepted.is_some();
         Ok(Register {
-            decided: decided.unwrap_or_else(|| Configuration::first(nodes)),
+            decided,
             highest: promise.ballot,
-            undecided_since: promise.accepted.is_some().then_some(Duration::ZERO),
+            undecided_since: open.then_some(Duration::ZERO),
             promise,
             proposal: None,
             me: at as u64,
@@ -162,13 +165,7 @@ impl Register {
         let ballot = round * self.nodes + self.me;
         let accepted = self.promise.accepted.clone().filter(|_| self.promise.epoch == epoch);
         self.keep(store, Promise { epoch, ballot, accepted })?;
-        self.proposal = Some(Proposal {
-            ballot,
-            wanted,
-            next: None,
-            promised: BTreeMap::new(),
-            accepted: Vec::new(),
-        });
+        self.proposal = Some(Proposal { ballot, wanted, next: None, promised: BTreeMap::new(), accepted: Vec::new() });
         Ok(Effect::AskAll(Agreement::Prepare { after: self.decided.clone(), ballot }))
     }
 
@@ -182,7 +179,9 @@ impl Register {
     ) -> Result<Option<Effect>, StoreError> {
         match message {
             Agreement::Prepare { after, ballot } => self.prepare(store, after.epoch + 1, ballot).map(Some),
-            Agreement::Accept { after, ballot, next } => self.accept(store, now, (after.epoch + 1, ballot), next).map(Some),
+            Agreement::Accept { after, ballot, next } => {
+                self.accept(store, now, (after.epoch + 1, ballot), next).map(Some)
+            }
             Agreement::Promised { epoch, ballot, accepted } => Ok(self.promised(from, (epoch, ballot), accepted)),
             Agreement::Accepted { epoch, ballot } => Ok(self.counted(from, (epoch, ballot))),
             Agreement::Overtaken { epoch, ballot } => {
@@ -241,12 +240,7 @@ impl Register {
         self.proposal.as_mut().filter(|proposal| epoch == next && ballot == proposal.ballot)
     }
 
-    fn promised(
-        &mut self,
-        from: &str,
-        at: (u64, u64),
-        accepted: Option<(u64, Configuration)>,
-    ) -> Option<Effect> {
+    fn promised(&mut self, from: &str, at: (u64, u64), accepted: Option<(u64, Configuration)>) -> Option<Effect> {
         let majority = self.majority();
         let after = self.decided.clone();
         let proposal = self.ours(at)?;
@@ -295,7 +289,9 @@ mod tests {
 
     fn hand(register: &mut Register, store: &mut Store, from: &str, message: Agreement) -> Option<Effect> {
         let after = match &message {
-            Agreement::Prepare { after, .. } | Agreement::Accept { after, .. } | Agreement::Decided(after) => Some(after),
+            Agreement::Prepare { after, .. } | Agreement::Accept { after, .. } | Agreement::Decided(after) => {
+                Some(after)
+            }
             _ => None,
         };
         if let Some(after) = after {
@@ -328,11 +324,8 @@ mod tests {
                     1 | 2 => {
                         let at = rng.random_range(0..2);
                         let after = nodes[at].1.decided.clone();
-                        let wanted = Configuration {
-                            epoch: after.epoch + 1,
-                            chain: vec![NAMES[at].to_string()],
-                            joining: None,
-                        };
+                        let wanted =
+                            Configuration { epoch: after.epoch + 1, chain: vec![NAMES[at].to_string()], joining: None };
                         let (store, register) = &mut nodes[at];
                         let effect = register.propose(store, wanted).expect("the disk works");
                         store.commit().expect("the disk works");

@@ -73,7 +73,10 @@ impl Node {
         let mut shards = ops.iter().map(|op| self.placement.shard_of(dependencies::subject(op.key())));
         let first = shards.next().unwrap_or(0);
         if shards.any(|shard| shard != first) {
-            return Err(Refusal::definite(Code::Unsupported, "one request concerns one shard: its keys live on several"));
+            return Err(Refusal::definite(
+                Code::Unsupported,
+                "one request concerns one shard: its keys live on several",
+            ));
         }
         if !self.shards.contains_key(&first) {
             let why = format!("{} does not hold shard {first}", self.name);

@@ -73,7 +73,8 @@ mod tests {
     fn placement(flags: &str) -> Placement {
         let words = format!("refdb --mode partitioned {flags}");
         let flags = Flags::try_parse_from(words.split_whitespace()).expect("flags");
-        let ModeConfig { policy: Policy::Partitioned(policy), .. } = flags.mode.config(5).expect("sensible flags") else {
+        let ModeConfig { policy: Policy::Partitioned(policy), .. } = flags.mode.config(5).expect("sensible flags")
+        else {
             panic!("the mode was named")
         };
         Placement::new(&policy, &["n1", "n2", "n3", "n4", "n5"].map(str::to_string))
