@@ -104,7 +104,9 @@ impl Story {
         let mut request = Request { wait_ms: Some(100), ..Request::default() };
         if self.causal {
             ops.extend((!writes).then(|| Operation::Read { key: beside(&key) }));
-            request.token = seen.get(&shard).copied();
+            // Nobody fails over here, so there is one term.
+            request.token =
+                seen.get(&shard).and_then(|terms| terms.last_key_value()).map(|(term, index)| (*term, *index));
             request.depends = if writes { seen.clone() } else { Dependencies::new() };
         }
         request.ops = ops;
@@ -123,7 +125,7 @@ impl Story {
         };
         let Ok(reply) = answered.result else { return };
         if let Some(Version::Position { term, index }) = reply.version {
-            dependencies::merge(&mut session.seen, &[(shard, (term, index))].into());
+            dependencies::add(&mut session.seen, shard, (term, index));
         }
         if let Some(Outcome::Value(value)) = reply.results.get(1) {
             dependencies::merge(&mut session.seen, &dependencies::read(value));

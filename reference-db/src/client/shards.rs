@@ -2,6 +2,9 @@
 //!
 //! Several shards are asked one after the other, in the order in which the request names them. What one answer depends on is so known before the next is asked;
 //! what an earlier answer lacks is not asked for again, so the request is no snapshot.
+//!
+//! A token names one position. Where a session has seen two terms of a shard, its own and one that a value depends on, or the same across a failover, it first asks
+//! the leader whether the earlier one is part of what the later one grew from; if it is not, the session is over.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub struct Shards {
     rng: ChaCha8Rng,
     leaders: HashMap<usize, String>,
     seen: Dependencies,
+    /// Positions of earlier terms that are known to be part of what was seen of the latest.
+    covered: Dependencies,
 }
 
 impl Shards {
@@ -43,6 +48,7 @@ impl Shards {
             rng: ChaCha8Rng::seed_from_u64(hash(&[name, "shards"]) ^ seed),
             leaders: HashMap::new(),
             seen: Dependencies::new(),
+            covered: Dependencies::new(),
         }
     }
 
@@ -50,6 +56,7 @@ impl Shards {
     pub fn renew(&mut self, name: &str) {
         self.name = name.to_string();
         self.seen.clear();
+        self.covered.clear();
     }
 
     /// Does `ops`, those of each shard as one request.
@@ -91,7 +98,12 @@ impl Shards {
             let beside: Vec<Operation> = read.map(|key| Operation::Read { key }).collect();
             ops.extend(beside);
         }
-        let token = self.seen.get(&shard).copied().filter(|_| causal || reads == ReadPolicy::Token);
+        let tokens = causal || reads == ReadPolicy::Token;
+        if tokens {
+            self.reconcile(pool, shard, ops[0].key()).await?;
+        }
+        let latest = self.seen.get(&shard).and_then(|terms| terms.last_key_value());
+        let token = latest.map(|(term, index)| (*term, *index)).filter(|_| tokens);
         let depends = if causal && writes { self.seen.clone() } else { Dependencies::new() };
         let leader = reads == ReadPolicy::Leader && !writes;
         let request =
@@ -105,13 +117,60 @@ impl Shards {
         let asked = request.ops.len();
         for outcome in reply.results.drain(count..).take(asked - count) {
             if let Outcome::Value(value) = outcome {
-                dependencies::merge(&mut self.seen, &dependencies::read(&value));
+                self.take_over(&dependencies::read(&value));
             }
         }
-        if let Some(Version::Position { term, index }) = reply.version {
-            dependencies::merge(&mut self.seen, &[(shard, (term, index))].into());
+        if tokens && let Some(Version::Position { term, index }) = reply.version {
+            self.cover(shard, term);
+            dependencies::add(&mut self.seen, shard, (term, index));
         }
         Ok(reply)
+    }
+
+    /// What a value depends on, this session depends on now, except for what is known to be part of what it has seen.
+    fn take_over(&mut self, depends: &Dependencies) {
+        for (shard, terms) in depends {
+            for (term, index) in terms {
+                let covered = self.covered.get(shard).and_then(|terms| terms.get(term)).copied().unwrap_or(0);
+                if *index > covered {
+                    dependencies::add(&mut self.seen, *shard, (*term, *index));
+                }
+            }
+        }
+    }
+
+    /// An answer that holds all that was seen is of this term: what is of earlier ones is part of it.
+    fn cover(&mut self, shard: usize, term: u64) {
+        let seen = self.seen.entry(shard).or_default();
+        let later = seen.split_off(&term);
+        for (term, index) in std::mem::replace(seen, later) {
+            dependencies::add(&mut self.covered, shard, (term, index));
+        }
+    }
+
+    /// Makes sure that what was seen of a shard in several terms is one history.
+    async fn reconcile(&mut self, pool: &Pool, shard: usize, key: &str) -> Result<(), Failed> {
+        let terms = self.seen.get(&shard).cloned().unwrap_or_default();
+        let Some(latest) = terms.last_key_value().map(|(term, _)| *term).filter(|_| terms.len() > 1) else {
+            return Ok(());
+        };
+        for (term, index) in terms.into_iter().filter(|(term, _)| *term < latest) {
+            let request = Request {
+                ops: vec![Operation::Read { key: key.to_string() }],
+                leader: true,
+                token: Some((term, index)),
+                wait_ms: Some(TOKEN_WAIT_MS),
+                ..Request::default()
+            };
+            let reply = self.at_leader(pool, shard, &request).await?;
+            let known = matches!(reply.version, Some(Version::Position { term, .. }) if term >= latest);
+            if !known {
+                let why = format!("{} has not caught up with term {latest} of shard {shard}", reply.node);
+                return Err(Failed { refusal: Refusal::definite(Code::Behind, why), node: reply.node });
+            }
+        }
+        self.cover(shard, latest);
+        Ok(())
     }
 
     /// At the shard's leader, found by following definite refusals.

@@ -3,7 +3,7 @@
 //! The head holds a writer's connection, so it is the head that answers when the tail has acknowledged. A compare-and-set that fails at the head has read
 //! values that may not be acknowledged yet; it changed nothing, so nothing was shown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::{BEAT, Message, Node};
@@ -125,7 +125,7 @@ impl Node {
     /// Answers whoever waited for what is acknowledged now, and reads if the tail may answer any.
     pub fn release(&mut self, now: Duration, out: &mut Vec<Output>) {
         let reached = if self.policy.bug == Some(Bug::AckAtHead) { self.log.last.1 } else { self.stable };
-        while let Some(pending) = self.writes.pop_front_if(|pending| pending.position <= reached) {
+        while let Some(pending) = pop_if(&mut self.writes, |pending| pending.position <= reached) {
             out.push(Output::Reply(pending.ticket, Ok(pending.reply)));
         }
         if self.reads.is_empty() || now < self.quiet_until {
@@ -135,7 +135,8 @@ impl Node {
         if now >= lease {
             return;
         }
-        while let Some(pending) = self.reads.pop_front_if(|pending| pending.position <= self.stable) {
+        let stable = self.stable;
+        while let Some(pending) = pop_if(&mut self.reads, |pending| pending.position <= stable) {
             out.push(match self.policy.lease {
                 true => Output::ReplyBefore(pending.ticket, Ok(pending.reply), lease),
                 false => Output::Reply(pending.ticket, Ok(pending.reply)),
@@ -145,11 +146,11 @@ impl Node {
 
     /// Whoever waited too long is told so.
     pub fn expire(&mut self, now: Duration, out: &mut Vec<Output>) {
-        while let Some(pending) = self.writes.pop_front_if(|pending| now >= pending.deadline) {
+        while let Some(pending) = pop_if(&mut self.writes, |pending| now >= pending.deadline) {
             let why = format!("the tail did not acknowledge it within {} s", WRITE_LIMIT.as_secs());
             out.push(Output::Reply(pending.ticket, Err(Refusal::unknown(Code::Timeout, why))));
         }
-        while let Some(pending) = self.reads.pop_front_if(|pending| now >= pending.deadline) {
+        while let Some(pending) = pop_if(&mut self.reads, |pending| now >= pending.deadline) {
             let why = "this tail can't be sure that nobody has taken its place";
             out.push(Output::Reply(pending.ticket, Err(Refusal::definite(Code::LeaseExpired, why))));
         }
@@ -167,4 +168,9 @@ impl Node {
             out.push(Output::Reply(pending.ticket, Err(Refusal::definite(Code::Deposed, why))));
         }
     }
+}
+
+/// The first that waits, if it is ripe.
+fn pop_if(queue: &mut VecDeque<Pending>, ripe: impl Fn(&Pending) -> bool) -> Option<Pending> {
+    if queue.front().is_some_and(ripe) { queue.pop_front() } else { None }
 }

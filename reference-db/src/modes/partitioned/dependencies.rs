@@ -9,8 +9,9 @@ use crate::operation::{Operation, Request};
 use crate::store::{Store, StoreError};
 use crate::value::{Cell, Value};
 
-/// Up to which (term, index) of each shard.
-pub type Dependencies = BTreeMap<usize, (u64, u64)>;
+/// Of each shard, up to which index of which terms. Positions of two terms can't be compared without asking: a failover may have discarded the earlier one, and
+/// whoever forgot it for the later one would never learn that.
+pub type Dependencies = BTreeMap<usize, BTreeMap<u64, u64>>;
 
 /// No user's key begins with a control character that the harness or a person would type.
 const BESIDE: &str = "\u{1}depends/";
@@ -30,11 +31,16 @@ pub fn is_beside(key: &str) -> bool {
     key.starts_with(BESIDE)
 }
 
-/// The newest of both for each shard.
+/// Adds a position.
+pub fn add(into: &mut Dependencies, shard: usize, (term, index): (u64, u64)) {
+    let newest = into.entry(shard).or_default().entry(term).or_default();
+    *newest = (*newest).max(index);
+}
+
+/// The newest of both for each shard and term.
 pub fn merge(into: &mut Dependencies, other: &Dependencies) {
-    for (shard, position) in other {
-        let newest = into.entry(*shard).or_default();
-        *newest = (*newest).max(*position);
+    for (shard, terms) in other {
+        terms.iter().for_each(|(term, index)| add(into, *shard, (*term, *index)));
     }
 }
 
@@ -86,19 +92,25 @@ mod tests {
         }
     }
 
+    fn of(positions: &[(usize, u64, u64)]) -> Dependencies {
+        let mut depends = Dependencies::new();
+        positions.iter().for_each(|(shard, term, index)| add(&mut depends, *shard, (*term, *index)));
+        depends
+    }
+
     #[test]
     fn a_list_gathers_dependencies_and_a_register_has_its_writers() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = Store::open(dir.path(), Fsync::Never).expect("a store");
-        let held: Dependencies = [(1, (1, 9)), (2, (1, 3))].into();
-        let text = serde_json::to_string(&held).expect("JSON");
+        let text = serde_json::to_string(&of(&[(1, 1, 9), (2, 1, 3)])).expect("JSON");
         store.put(&beside("k"), Some(&Cell::Register(Value::Text(text)))).expect("the disk works");
         let (key, value) = ("k".to_string(), Value::Int(1));
-        let depends: Dependencies = [(0, (1, 1)), (1, (1, 4)), (2, (2, 1))].into();
+        let depends = of(&[(0, 1, 1), (1, 1, 4), (2, 2, 1)]);
         let list = written(&store, Operation::Append { key: key.clone(), value: value.clone() }, depends.clone());
-        assert_eq!(list, [(1, (1, 9)), (2, (2, 1))].into(), "its own shard is in order anyway");
+        let all = of(&[(1, 1, 9), (2, 1, 3), (2, 2, 1)]);
+        assert_eq!(list, all, "its own shard is in order anyway, and two terms can't be compared");
         let register = written(&store, Operation::Write { key, value }, depends);
-        assert_eq!(register, [(1, (1, 4)), (2, (2, 1))].into());
+        assert_eq!(register, of(&[(1, 1, 4), (2, 2, 1)]));
     }
 
     #[test]
