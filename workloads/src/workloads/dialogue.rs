@@ -43,7 +43,7 @@ struct Dialogue {
     own: u64,
     /// Dialogues whose question was read and waits for this client's answer.
     heard: BTreeSet<u64>,
-    /// Below this, and among these, every question that was heard is answered.
+    /// Active dialogues that this client has answered.
     answered: BTreeSet<u64>,
 }
 
@@ -110,7 +110,7 @@ impl Generator for Dialogue {
             let Some(dialogue) = number else { continue };
             // Nobody answers himself: what a session wrote comes before what it writes later anyway.
             let asked = dialogue % self.clients == self.client;
-            let mine = (dialogue + self.client) % ANSWERS == 0 && !asked && !self.answered.contains(&dialogue);
+            let mine = (dialogue + self.client).is_multiple_of(ANSWERS) && !asked && !self.answered.contains(&dialogue);
             if mine && !seen.is_empty() {
                 self.heard.insert(dialogue);
             }
