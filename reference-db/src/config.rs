@@ -149,7 +149,7 @@ pub struct ModeArgs {
     /// single-leader, chain: whether a leader or tail answers reads only while nobody can have taken its place [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
-    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any]
+    /// single-leader, multi-leader, partitioned: where clients read [default: token; with --ack async and several leaders: any]
     #[arg(long, value_enum)]
     pub reads: Option<ReadPolicy>,
     /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
