@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{Conflicts, ModeArgs, ModeConfig, Policy};
+use refdb::config::{Conflicts, ModeArgs, ModeConfig, Policy, ReadPolicy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -164,8 +164,12 @@ impl Database for RefDb {
         let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
         match &self.config.policy {
             Policy::SingleLeader(_) | Policy::Chain(_) => everything,
-            // A read of several shards is several reads.
-            Policy::Partitioned(mode) => Capabilities { atomic_reads: mode.shards == 1, ..everything },
+            // A read of several shards is several reads. Where something is promised of several keys it is not asked for as one: it would be
+            // judged as one.
+            Policy::Partitioned(mode) => {
+                let tracked = mode.causal_tokens || mode.each.reads == ReadPolicy::Leader;
+                Capabilities { atomic_reads: mode.shards == 1 || !tracked, ..everything }
+            }
             Policy::Leaderless(_) => {
                 Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
             }

@@ -38,6 +38,9 @@ struct Dialogue {
     window: Window,
     client: u64,
     clients: u64,
+    several: bool,
+    /// Without reads of several keys: the dialogue whose answers were read last, and whose question is read next.
+    then: Option<u64>,
     done: u64,
     /// The next dialogue that this client begins.
     own: u64,
@@ -54,6 +57,8 @@ impl Dialogue {
             window: Window { active: ACTIVE, ops_per_key: params.ops_per_key },
             client: params.client as u64,
             clients: params.clients.max(1) as u64,
+            several: params.can.atomic_reads,
+            then: None,
             done: 0,
             own: params.client as u64,
             heard: BTreeSet::new(),
@@ -82,6 +87,10 @@ impl Generator for Dialogue {
         while self.own < base {
             self.own += context.clients.max(1) as u64;
         }
+        if let Some(dialogue) = self.then.take() {
+            let question = Step { key: key(dialogue, "question"), action: Action::Read(None) };
+            return Next::Op(Draft { function: Function::Read, steps: smallvec![question] });
+        }
         if self.own < base + ACTIVE {
             let begun = self.own;
             self.own += context.clients.max(1) as u64;
@@ -94,6 +103,10 @@ impl Generator for Dialogue {
         let read = |part: &str| Step { key: key(dialogue, part), action: Action::Read(None) };
         Next::Op(match roll {
             0..40 => Draft { function: Function::Read, steps: smallvec![read("question")] },
+            _ if !self.several => {
+                self.then = Some(dialogue);
+                Draft { function: Function::Read, steps: smallvec![read("answer")] }
+            }
             _ => Draft { function: Function::Txn, steps: smallvec![read("answer"), read("question")] },
         })
     }
