@@ -5,11 +5,13 @@
 //! what differs is the policy alone. like: the figures of Kleppmann, *Designing Data-Intensive Applications*, chapter 5, whose numbers
 //! the scenarios carry.
 
+mod chain;
 mod claim;
 mod consensus;
 mod faults;
 mod leaderless;
 mod multi_leader;
+mod partitioned;
 mod reads;
 mod single_leader;
 mod story;
@@ -52,9 +54,16 @@ pub struct Side {
 
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [single_leader::SCENARIOS, reads::SCENARIOS, multi_leader::SCENARIOS, leaderless::SCENARIOS, consensus::SCENARIOS]
-        .into_iter()
-        .flatten()
+    let families = [
+        single_leader::SCENARIOS,
+        reads::SCENARIOS,
+        chain::SCENARIOS,
+        partitioned::SCENARIOS,
+        multi_leader::SCENARIOS,
+        leaderless::SCENARIOS,
+        consensus::SCENARIOS,
+    ];
+    families.into_iter().flatten()
 }
 
 #[cfg(test)]

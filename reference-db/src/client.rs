@@ -8,6 +8,7 @@ mod pool;
 mod quorum;
 mod replicas;
 mod session;
+mod shards;
 mod single_leader;
 
 pub use self::pool::Pool;
@@ -21,7 +22,12 @@ pub fn holds(config: &crate::config::ModeConfig, nodes: &[String], key: &str, no
     match &config.policy {
         crate::config::Policy::SingleLeader(_)
         | crate::config::Policy::MultiLeader(_)
-        | crate::config::Policy::Raft(_) => true,
+        | crate::config::Policy::Raft(_)
+        | crate::config::Policy::Chain(_) => true,
+        crate::config::Policy::Partitioned(policy) => {
+            let placement = crate::modes::partitioned::Placement::new(policy, nodes);
+            placement.holds(node, placement.shard_of(key))
+        }
         crate::config::Policy::Leaderless(policy) => {
             crate::modes::leaderless::Placement::new(policy, nodes).is_home(key, node)
         }

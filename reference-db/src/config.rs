@@ -3,8 +3,10 @@
 //! The same flags start a node, configure the client library and name a run; so a label can be typed back in as flags.
 
 mod bug;
+mod chain;
 mod leaderless;
 mod multi_leader;
+mod partitioned;
 mod raft;
 mod reads;
 
@@ -14,8 +16,10 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use self::bug::Bug;
+pub use self::chain::Chain;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
+pub use self::partitioned::{KeyPlacement, Partitioned, PartitionedArgs};
 pub use self::raft::Raft;
 pub use self::reads::{READS, ReadPolicy};
 
@@ -102,6 +106,10 @@ pub enum Mode {
     MultiLeader,
     /// Consensus: a majority decides on every write.
     Raft,
+    /// Writes pass along a chain of nodes; its tail answers reads.
+    Chain,
+    /// Independent shards, each with a leader of its own.
+    Partitioned,
 }
 
 /// How the mode is chosen on a command line.
@@ -132,10 +140,10 @@ pub struct ModeArgs {
     /// single-leader: whether a deposed leader is refused by its term [default: on]
     #[arg(long, value_enum)]
     pub fencing: Option<Switch>,
-    /// single-leader: whether a leader answers reads only while it may still lead [default: on]
+    /// single-leader, chain: whether a leader or tail answers reads only while nobody can have taken its place [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
-    /// single-leader, multi-leader: where clients read [default: token; with --ack async and several leaders: any; raft: index]
+    /// single-leader, multi-leader, partitioned: where clients read [default: token; with --ack async and several leaders: any; raft: index]
     ///
     /// leader; any: a random replica each time; sticky: one replica for each session; own-writes-leader: what the session's user may have
     /// changed at the leader, else any; recent-leader=DURATION: at the leader for so long after the session's last write, else any;
@@ -156,6 +164,9 @@ pub struct ModeArgs {
     /// The rest of multi-leader.
     #[command(flatten)]
     pub multi: MultiLeaderArgs,
+    /// The rest of partitioned.
+    #[command(flatten)]
+    pub sharded: PartitionedArgs,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -207,6 +218,10 @@ pub enum Policy {
     MultiLeader(MultiLeader),
     /// A majority.
     Raft(Raft),
+    /// A chain.
+    Chain(Chain),
+    /// Several leaders, each of a part of the keys.
+    Partitioned(Partitioned),
 }
 
 /// How a cluster replicates and syncs.
@@ -238,7 +253,12 @@ impl ModeArgs {
             Mode::Leaderless => Policy::Leaderless(self.leaderless(nodes)?),
             Mode::MultiLeader => Policy::MultiLeader(self.multi_leader(nodes)?),
             Mode::Raft => Policy::Raft(self.raft()?),
+            Mode::Chain => Policy::Chain(self.chain()?),
+            Mode::Partitioned => Policy::Partitioned(self.partitioned(nodes)?),
         };
+        if self.mode != Mode::Partitioned {
+            refuse_foreign(&self.sharded.given(), "partitioned", &word(self.mode))?;
+        }
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
@@ -343,6 +363,8 @@ impl ModeConfig {
             Policy::Leaderless(mode) => mode.label(),
             Policy::MultiLeader(mode) => mode.label(),
             Policy::Raft(mode) => mode.label(),
+            Policy::Chain(mode) => mode.label(),
+            Policy::Partitioned(mode) => mode.label(),
         };
         if self.fsync == FsyncPolicy::Never {
             label += " fsync=never";
@@ -354,22 +376,12 @@ impl ModeConfig {
     pub fn flags(&self) -> Vec<String> {
         let mut flags: Vec<(&str, String)> = vec![("--fsync", word(self.fsync))];
         match &self.policy {
-            Policy::SingleLeader(mode) => flags.extend(
-                [
-                    ("--mode", "single-leader".to_string()),
-                    ("--ack", word(mode.ack)),
-                    ("--on-sync-loss", word(mode.on_sync_loss)),
-                    ("--failover", word(mode.failover)),
-                    ("--failover-timeout", format!("{}ms", mode.failover_timeout.as_millis())),
-                    ("--fencing", switch(mode.fencing).to_string()),
-                    ("--lease", switch(mode.lease).to_string()),
-                ]
-                .into_iter()
-                .chain(mode.bug.map(|bug| ("--bug", word(bug)))),
-            ),
+            Policy::SingleLeader(mode) => flags.extend(mode.flags()),
             Policy::Leaderless(mode) => flags.extend(mode.flags()),
             Policy::MultiLeader(mode) => flags.extend(mode.flags()),
             Policy::Raft(mode) => flags.extend(mode.flags()),
+            Policy::Chain(mode) => flags.extend(mode.flags()),
+            Policy::Partitioned(mode) => flags.extend(mode.flags(mode.each.flags())),
         }
         flags.into_iter().flat_map(|(flag, value)| [flag.to_string(), value]).collect()
     }
@@ -381,6 +393,8 @@ impl ModeConfig {
             Policy::Leaderless(mode) => mode.promises(self.fsync),
             Policy::MultiLeader(mode) => mode.promises(self.fsync),
             Policy::Raft(mode) => mode.promises(self.fsync),
+            Policy::Chain(mode) => mode.promises(),
+            Policy::Partitioned(mode) => mode.promises(self.fsync),
         }
     }
 
@@ -389,12 +403,28 @@ impl ModeConfig {
         match &self.policy {
             Policy::SingleLeader(mode) => mode.keeps_acknowledged(),
             Policy::Raft(_) => self.fsync == FsyncPolicy::Always,
-            Policy::Leaderless(_) | Policy::MultiLeader(_) => false,
+            Policy::Chain(_) => true,
+            Policy::Leaderless(_) | Policy::MultiLeader(_) | Policy::Partitioned(_) => false,
         }
     }
 }
 
 impl SingleLeader {
+    /// The flags that start a node with it.
+    fn flags(&self) -> Vec<(&'static str, String)> {
+        let mut flags = vec![
+            ("--mode", "single-leader".to_string()),
+            ("--ack", word(self.ack)),
+            ("--on-sync-loss", word(self.on_sync_loss)),
+            ("--failover", word(self.failover)),
+            ("--failover-timeout", format!("{}ms", self.failover_timeout.as_millis())),
+            ("--fencing", switch(self.fencing).to_string()),
+            ("--lease", switch(self.lease).to_string()),
+        ];
+        flags.extend(self.bug.map(|bug| ("--bug", word(bug))));
+        flags
+    }
+
     /// Whether an acknowledged write survives the loss of one node.
     fn keeps_acknowledged(&self) -> bool {
         // A controller asks no majority: cut off together with some followers, it makes one of them a second leader.
@@ -487,6 +517,11 @@ mod tests {
             "--reads leader --bug early-visible",
             "--reads recent-leader=200ms --bug ack-early",
             "--ack async --reads max-lag=1s --bug apply-out-of-order",
+            "--mode chain",
+            "--mode chain --lease off --bug skip-resend",
+            "--mode partitioned",
+            "--mode partitioned --shards 7 --placement causal --ack semi-sync --failover manual",
+            "--mode partitioned --causal-tokens on --bug forget-dependency --fencing off",
         ] {
             let first = config(flags).expect("sensible flags");
             let mut second = config(&first.flags().join(" ")).expect("its own flags");
@@ -531,6 +566,16 @@ mod tests {
             ("--mode leaderless --bug ack-early", "--mode single-leader"),
             ("--reads max-lag", "max-lag=200ms"),
             ("--mode multi-leader --reads shared-token", "no common log"),
+            ("--mode chain --ack sync", "--ack goes with --mode single-leader, not with chain"),
+            ("--mode chain --reads any", "--reads"),
+            ("--mode chain --bug forget-hint", "none of --mode chain"),
+            ("--mode leaderless --bug skip-resend", "--mode chain"),
+            ("--shards 3", "--shards goes with --mode partitioned, not with single-leader"),
+            ("--mode chain --placement causal", "--placement goes with --mode partitioned"),
+            ("--mode partitioned --shards 0", "between 1 and 64"),
+            ("--mode partitioned --w 2", "--w goes with --mode leaderless, not with partitioned"),
+            ("--mode partitioned --bug forget-dependency", "--causal-tokens on"),
+            ("--mode partitioned --causal-tokens on --reads sticky", "does not go with --reads sticky"),
         ] {
             let error = config(flags).expect_err("it is nonsense");
             assert!(error.contains(part), "{error}");
@@ -571,6 +616,28 @@ mod tests {
             }
         }
         assert_eq!(config("--mode raft").expect("flags").label(), "raft reads=index");
+    }
+
+    #[test]
+    fn a_chain_without_a_lease_promises_order_but_nothing_recent() {
+        let promises = |flags: &str| config(flags).expect("flags").promises();
+        let leased = promises("--mode chain");
+        assert!(leased.contains(&"linearizable") && leased.contains(&"monotonic-reads"));
+        let without = promises("--mode chain --lease off");
+        assert!(without.contains(&"lost-writes") && without.contains(&"consistent-prefix"));
+        assert!(!without.contains(&"linearizable") && !without.contains(&"read-your-writes"));
+    }
+
+    #[test]
+    fn shards_promise_nothing_across_them_unless_somebody_keeps_track() {
+        let promises = |flags: &str| config(&format!("--mode partitioned {flags}")).expect("flags").promises();
+        assert_eq!(promises(""), ["convergence"]);
+        assert_eq!(promises("--failover off --reads any"), ["lost-writes", "convergence"]);
+        assert_eq!(promises("--causal-tokens on"), ["convergence", "read-your-writes", "monotonic-reads"]);
+        let kept = promises("--causal-tokens on --ack semi-sync");
+        assert!(kept.contains(&"writes-follow-reads") && !kept.contains(&"consistent-prefix"));
+        assert!(promises("--ack semi-sync --reads leader").contains(&"linearizable"));
+        assert!(promises("--shards 1 --ack semi-sync").contains(&"consistent-prefix"));
     }
 
     #[test]

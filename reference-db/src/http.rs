@@ -28,9 +28,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::config::Policy;
+use crate::config::{Partitioned, Policy};
 use crate::mode::Status;
-use crate::modes::{leaderless, multi_leader};
+use crate::modes::{leaderless, multi_leader, partitioned};
 use crate::node::{Answer, Answered, Arrival, Published};
 use crate::operation::{Code, Outcome, Refusal, ReplicaReply, Version};
 use crate::store::snapshot;
@@ -232,7 +232,25 @@ async fn dump(State(context): Shared) -> Response {
     }
 }
 
+/// All shards of this node, without what is kept beside the values.
+fn read_shards(context: &Context, policy: &Partitioned) -> Result<Dump, String> {
+    let placement = partitioned::Placement::new(policy, &context.nodes);
+    let mut rows = Vec::new();
+    for shard in (0..placement.shards()).filter(|shard| placement.holds(&context.name, *shard)) {
+        let path = partitioned::placement::directory(&context.database, shard).join("node.sqlite");
+        let copy = snapshot(&path).map_err(|error| error.to_string())?;
+        let version = Version::Position { term: copy.last.0, index: copy.last.1 };
+        let own = copy.rows.into_iter().filter(|(key, _)| !partitioned::dependencies::is_beside(key));
+        rows.extend(own.map(|(key, cell)| Held { key, outcome: Some(cell).into(), version: Some(version.clone()) }));
+    }
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(Dump { node: context.name.clone(), rows, position: (0, 0), kept_for_others: 0 })
+}
+
 fn read_dump(context: &Context) -> Result<Dump, String> {
+    if let Policy::Partitioned(policy) = &context.policy {
+        return read_shards(context, policy);
+    }
     let copy = snapshot(&context.database).map_err(|error| error.to_string())?;
     let version = Version::Position { term: copy.last.0, index: copy.last.1 };
     let mut rows: Vec<Held> = copy

@@ -63,6 +63,10 @@ pub enum Message {
     MultiLeader(crate::modes::multi_leader::Message),
     /// Of the mode raft.
     Raft(crate::modes::raft::Wire),
+    /// Of the chain.
+    Chain(crate::modes::chain::Message),
+    /// Of one shard of the partitioned mode.
+    Shard(usize, crate::modes::single_leader::Message),
 }
 
 /// What a protocol wants done once everything it wrote is on disk.
@@ -90,7 +94,7 @@ pub enum Output {
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// `leader`, `follower`, `candidate` or `replica`.
+    /// `leader`, `follower`, `candidate` or `replica`; in a chain `head`, `middle`, `tail`, `joining` or `outside`.
     pub role: String,
     /// The current term.
     pub term: u64,
@@ -109,7 +113,7 @@ pub struct Status {
     /// On a semi-synchronous leader: which follower is the synchronous one.
     #[serde(default)]
     pub sync_follower: Option<String>,
-    /// With several leaders: of each author, how many of its changes are applied.
+    /// With several leaders: of each author, how many of its changes are applied; with shards: the position in each.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub applied: std::collections::BTreeMap<String, u64>,
     /// Whether clients can be served, as far as this node knows.

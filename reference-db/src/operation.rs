@@ -189,6 +189,9 @@ pub struct Request {
     /// For version vectors: what the session had read of each key that it writes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context: BTreeMap<String, Context>,
+    /// For shards with causal tokens: of each other shard, up to which index of which terms its session had seen when it writes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends: BTreeMap<usize, BTreeMap<u64, u64>>,
 }
 
 /// A request of a client that coordinates by itself, to one replica: `POST /v1/replica`.

@@ -66,7 +66,9 @@ fn every_workload_reads_and_writes() {
     for workload in WORKLOADS {
         let drafts: Vec<Draft> = [0, 1].into_iter().flat_map(|client| drafts(workload, 1, client, 500)).collect();
         let reads = drafts.iter().filter(|draft| !draft.steps.iter().any(|step| step.action.writes())).count();
-        assert!((300..=700).contains(&reads), "{}: {reads} reads of 1000", workload.name);
+        // Nobody learns of a question here, so none is answered.
+        let most = if workload.name == "dialogue" { 920 } else { 700 };
+        assert!((300..=most).contains(&reads), "{}: {reads} reads of 1000", workload.name);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{Conflicts, Failover, ModeArgs, ModeConfig, Policy};
+use refdb::config::{Conflicts, Failover, ModeArgs, ModeConfig, Policy, ReadPolicy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -167,7 +167,13 @@ impl Database for RefDb {
     fn capabilities(&self) -> Capabilities {
         let everything = Capabilities { cas: true, lists: true, sets: true, deletes: true, atomic_reads: true };
         match &self.config.policy {
-            Policy::SingleLeader(_) | Policy::Raft(_) => everything,
+            Policy::SingleLeader(_) | Policy::Raft(_) | Policy::Chain(_) => everything,
+            // A read of several shards is several reads. Where something is promised of several keys it is not asked for as one: it would be
+            // judged as one.
+            Policy::Partitioned(mode) => {
+                let tracked = mode.causal_tokens || mode.each.reads == ReadPolicy::Leader;
+                Capabilities { atomic_reads: mode.shards == 1 || !tracked, ..everything }
+            }
             Policy::Leaderless(_) => {
                 Capabilities { cas: false, lists: false, sets: false, atomic_reads: false, ..everything }
             }
@@ -192,7 +198,7 @@ impl Database for RefDb {
     }
 
     fn has_leader(&self) -> bool {
-        matches!(self.config.policy, Policy::SingleLeader(_) | Policy::Raft(_))
+        matches!(self.config.policy, Policy::SingleLeader(_) | Policy::Raft(_) | Policy::Chain(_))
     }
 
     fn can_switch_over(&self) -> bool {
@@ -258,8 +264,10 @@ impl Database for RefDb {
     fn status<'a>(&'a self, node: &'a str) -> Answer<'a, Option<NodeStatus>> {
         Box::pin(async move {
             let status = self.pool().ok()?.status(node).await.ok()?;
+            // The head of a chain is where writes go: what strikes leaders strikes it.
+            let head = status.status.role == "head";
             Some(NodeStatus {
-                role: status.status.role,
+                role: if head { "leader".to_string() } else { status.status.role },
                 term: status.status.term,
                 position: status.status.position,
                 clock_ns: Some(status.clock_ns),
@@ -299,8 +307,10 @@ impl Database for RefDb {
             let pool = self.pool()?;
             match self.config.policy {
                 Policy::SingleLeader(_) | Policy::Raft(_) => same_position(pool, nodes).await,
+                Policy::Chain(_) => whole_chain(pool, nodes).await,
                 Policy::Leaderless(_) => same_rows(pool, nodes).await,
                 Policy::MultiLeader(_) => same_changes(pool, nodes).await,
+                Policy::Partitioned(_) => same_shards(pool, nodes).await,
             }
         })
     }
@@ -326,6 +336,40 @@ async fn same_position(pool: &Pool, nodes: &[String]) -> Result<(), String> {
         true => Err(format!("positions differ: {positions:?}")),
         false => Ok(()),
     }
+}
+
+/// Everybody is in the chain again, and where its head is.
+async fn whole_chain(pool: &Pool, nodes: &[String]) -> Result<(), String> {
+    let mut positions = Vec::new();
+    for node in nodes {
+        let status = pool.status(node).await.map_err(|refusal| refusal.message)?.status;
+        if matches!(status.role.as_str(), "outside" | "joining") {
+            return Err(format!("{node} is not back in the chain"));
+        }
+        positions.push((status.term, status.position_term, status.position));
+    }
+    match positions.iter().any(|position| *position != positions[0]) {
+        true => Err(format!("positions differ: {positions:?}")),
+        false => Ok(()),
+    }
+}
+
+/// Every shard is where its leader is on all nodes that hold it.
+async fn same_shards(pool: &Pool, nodes: &[String]) -> Result<(), String> {
+    let mut known: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    for node in nodes {
+        let status = pool.status(node).await.map_err(|refusal| refusal.message)?.status;
+        if !status.ready {
+            return Err(format!("{node} knows no leader of some shard"));
+        }
+        for (shard, position) in status.applied {
+            let first = *known.entry(shard.clone()).or_insert(position);
+            if first != position {
+                return Err(format!("{shard} is at {first} and, on {node}, at {position}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Everybody has applied the same changes. Whether that made the rows alike is for the checker.

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::pool::Pool;
 use super::quorum::Quorum;
 use super::replicas::placement;
+use super::shards::Shards;
 use super::single_leader::Known;
 use crate::config::{Conflicts, Coordinator, ModeConfig, MultiLeader, Policy, ReadPolicy};
 use crate::modes::leaderless::hash;
@@ -27,6 +28,8 @@ pub struct Session {
     name: String,
     rng: ChaCha8Rng,
     pub(super) leader: Option<String>,
+    /// The tail of a chain, where it was found last.
+    tail: Option<String>,
     /// Of the single-leader mode.
     pub(super) known: Known,
     /// The user whose devices share what they remember.
@@ -34,6 +37,7 @@ pub struct Session {
     contexts: HashMap<String, Context>,
     order: VecDeque<String>,
     quorum: Quorum,
+    shards: Option<Shards>,
     /// The nodes of this session's datacentre, and its number; of leaderless modes.
     nearby: Vec<String>,
     datacentre: usize,
@@ -53,12 +57,18 @@ impl Session {
     pub fn new(pool: Arc<Pool>, config: &ModeConfig, name: &str, seed: u64) -> Session {
         let rng = ChaCha8Rng::seed_from_u64(hash(&[name]) ^ seed);
         let (datacentre, nearby) = nearby(&pool, &config.policy, name);
+        let shards = match &config.policy {
+            Policy::Partitioned(mode) => Some(Shards::new(&pool, mode, name, seed)),
+            _ => None,
+        };
         Session {
+            shards,
             pool,
             policy: config.policy.clone(),
             name: name.to_string(),
             rng,
             leader: None,
+            tail: None,
             known: Known::default(),
             user: None,
             contexts: HashMap::new(),
@@ -88,18 +98,33 @@ impl Session {
         self.contexts.clear();
         self.order.clear();
         self.quorum.rename(name);
+        if let Some(shards) = &mut self.shards {
+            shards.renew(name);
+        }
         (self.datacentre, self.nearby) = nearby(&self.pool, &self.policy, name);
     }
 
     /// Does `ops` as one request.
     pub async fn execute(&mut self, ops: Vec<Operation>) -> Result<Reply, Failed> {
+        if let Some(shards) = &mut self.shards {
+            return shards.execute(&self.pool, ops).await;
+        }
         let writes = ops.iter().any(Operation::writes);
         match &self.policy {
+            Policy::Partitioned(_) => unreachable!("a session of shards knows them"),
             Policy::SingleLeader(mode) => {
                 let mode = mode.clone();
                 self.single_leader(&mode, ops).await
             }
             Policy::Raft(_) => self.at_leader(self.request(ops, true)).await,
+            // Writes at the head, reads at the tail: each is found as a leader is.
+            Policy::Chain(_) if writes => self.at_leader(self.request(ops, false)).await,
+            Policy::Chain(_) => {
+                std::mem::swap(&mut self.leader, &mut self.tail);
+                let outcome = self.at_leader(self.request(ops, false)).await;
+                std::mem::swap(&mut self.leader, &mut self.tail);
+                outcome
+            }
             Policy::Leaderless(mode) => {
                 let keys: Vec<String> = ops.iter().map(|op| op.key().to_string()).collect();
                 let by_client = mode.coordinator == Coordinator::Client;

@@ -48,6 +48,13 @@ pub enum Bug {
     StaleReadIndex,
     /// Entries are applied when they are appended: what another leader then replaces stays in the rows.
     ApplyUncommitted,
+    /// The head of a chain acknowledges what only its own disk has: the tail does not show it yet, and it is lost with the head.
+    AckAtHead,
+    /// After a repair the new predecessor does not send what the dead node had not passed on, only numbers in its place: acknowledged writes are
+    /// missing further down.
+    SkipResend,
+    /// Values are stored without what their writers had seen on other shards: whoever reads an answer need not find its question.
+    ForgetDependency,
 }
 
 impl Bug {

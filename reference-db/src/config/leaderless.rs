@@ -174,6 +174,8 @@ impl LeaderlessArgs {
             Bug::KeepLoop | Bug::DropChange | Bug::IgnoreCause | Bug::ForgetTombstone | Bug::LeaveTie => {
                 "--mode multi-leader"
             }
+            Bug::AckAtHead | Bug::SkipResend => "--mode chain",
+            Bug::ForgetDependency => "--mode partitioned",
             _ => return Ok(()),
         };
         Err(format!("--bug {} goes with {needs}", word(bug)))

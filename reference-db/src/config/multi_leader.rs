@@ -189,6 +189,8 @@ impl MultiLeader {
             Bug::ForgetVote | Bug::AckBeforeCommit | Bug::StaleReadIndex | Bug::ApplyUncommitted => {
                 (false, "--mode raft")
             }
+            Bug::AckAtHead | Bug::SkipResend => (false, "--mode chain"),
+            Bug::ForgetDependency => (false, "--mode partitioned"),
             _ => (false, "--mode leaderless"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }

@@ -1,15 +1,17 @@
 //! The table of modes.
 
+pub mod chain;
 pub mod leaderless;
 pub mod multi_leader;
+pub mod partitioned;
 pub mod raft;
 pub mod single_leader;
 
 use std::time::Duration;
 
-use crate::config::{ModeConfig, Policy};
+use crate::config::{FsyncPolicy, ModeConfig, Policy};
 use crate::mode::Protocol;
-use crate::store::{Store, StoreError};
+use crate::store::{Fsync, Store, StoreError};
 
 /// What a list shows of a mode.
 pub struct Entry {
@@ -32,6 +34,14 @@ pub const MODES: &[Entry] = &[
     Entry {
         name: "leaderless",
         about: "every replica accepts writes; quorums of reads and writes overlap (n, w, r, versions, sloppy, datacentres)",
+    },
+    Entry {
+        name: "partitioned",
+        about: "independent shards with a leader each, no order across them (shards, placement, causal-tokens, and those of single-leader)",
+    },
+    Entry {
+        name: "chain",
+        about: "writes pass from the head along a chain; its tail acknowledges and answers reads (lease)",
     },
     Entry { name: "raft", about: "consensus: a majority decides on every write, and confirms every read (reads)" },
 ];
@@ -61,5 +71,10 @@ pub fn build(
         Policy::Leaderless(policy) => Box::new(leaderless::Node::recover(policy.clone(), identity, store)?),
         Policy::MultiLeader(policy) => Box::new(multi_leader::Node::recover(policy.clone(), identity, store, now)?),
         Policy::Raft(policy) => Box::new(raft::Node::recover(policy.clone(), identity, store, now)?),
+        Policy::Partitioned(policy) => {
+            let fsync = if config.fsync == FsyncPolicy::Always { Fsync::Always } else { Fsync::Never };
+            Box::new(partitioned::Node::recover(policy.clone(), &identity, store, fsync, now)?)
+        }
+        Policy::Chain(policy) => Box::new(chain::Node::recover(policy.clone(), identity, store, now)?),
     })
 }

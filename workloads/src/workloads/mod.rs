@@ -1,6 +1,7 @@
 //! The table of workloads.
 
 mod append;
+mod dialogue;
 mod register;
 mod session;
 mod set;
@@ -10,5 +11,12 @@ mod write_once;
 use crate::workload::Workload;
 
 /// Every workload, in the order in which `gainsay list` shows them.
-pub const WORKLOADS: &[Workload] =
-    &[register::WORKLOAD, append::WORKLOAD, set::WORKLOAD, session::WORKLOAD, write_once::WORKLOAD, watchers::WORKLOAD];
+pub const WORKLOADS: &[Workload] = &[
+    register::WORKLOAD,
+    append::WORKLOAD,
+    set::WORKLOAD,
+    session::WORKLOAD,
+    write_once::WORKLOAD,
+    dialogue::WORKLOAD,
+    watchers::WORKLOAD,
+];
