@@ -230,7 +230,7 @@ pub fn sets(rng: &mut ChaCha8Rng, count: usize) -> Vec<Tiny> {
     for op in ops.iter_mut().filter(|op| op.what == What::Read(vec![])) {
         let pick = |rng: &mut ChaCha8Rng, key: usize| {
             let mut set = states[key][rng.random_range(0..states[key].len())].clone();
-            if rng.random_ratio(1, 6) && !set.is_empty() {
+            if rng.random_ratio(1, 3) && !set.is_empty() {
                 set.remove(rng.random_range(0..set.len()));
             }
             (key, set)
