@@ -42,15 +42,12 @@ fn in_the_code() -> BTreeMap<(String, String), usize> {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
             for call in CALLS {
-                // The longer name is another call: `busy_timeout(` is, `.timeout(` is not.
-                let times = line
-                    .match_indices(call)
-                    .filter(|(at, _)| {
-                        let before = line[..*at].chars().next_back();
-                        !before.is_some_and(|it| it.is_alphanumeric() || it == '_') || line[..*at].ends_with("_")
-                    })
-                    .filter(|(at, _)| !line[..*at].ends_with("fn "))
-                    .count();
+                // `recv_timeout(` waits too; `is_timeout(` only asks, and `unpark(` is another word.
+                let waits = |at: usize| {
+                    let before = &line[..at];
+                    !before.ends_with("fn ") && !before.ends_with("is_") && !before.ends_with(char::is_alphanumeric)
+                };
+                let times = line.match_indices(call).filter(|(at, _)| waits(*at)).count();
                 if times > 0 {
                     *calls.entry((name.clone(), call.trim_end_matches(['(', ')']).to_string())).or_default() += times;
                 }
