@@ -216,10 +216,9 @@ async fn etcd(dir: &Path, time: Duration) -> Result<f64, Failure> {
     ready(async || Ok(Etcd(http.clone(), url(0)))).await?;
     // Only its leader takes writes without passing them on, as the reference database's clients ask only its leader.
     let mut best = 0;
-    for at in 0..3 {
-        let status =
-            http.post(format!("http://{}/v3/maintenance/status", ports[at].0)).body("{}").send().await?.text().await?;
-        let status: serde_json::Value = serde_json::from_str(&status)?;
+    for (at, (clients, _)) in ports.iter().enumerate() {
+        let status = http.post(format!("http://{clients}/v3/maintenance/status")).body("{}").send().await?;
+        let status: serde_json::Value = serde_json::from_str(&status.text().await?)?;
         if status["leader"] == status["header"]["member_id"] {
             best = at;
         }
