@@ -12,7 +12,7 @@
 //!
 //! Every refusal has a body `{"error": {"code", "definite", "message", "leader"}}`; `definite` says that the operation certainly did not happen.
 
-mod intake;
+pub(crate) mod intake;
 mod metrics;
 
 use std::path::PathBuf;

@@ -225,6 +225,22 @@ pub enum ReplicaRequest {
     },
 }
 
+/// The request that a body of `POST /v1/txn` is.
+///
+/// # Errors
+/// A definite refusal that says what is wrong with it.
+pub fn parse_request(bytes: &[u8]) -> Result<Request, Refusal> {
+    crate::http::intake::parse(bytes)
+}
+
+/// The request that a body of `POST /v1/replica` is.
+///
+/// # Errors
+/// A definite refusal that says what is wrong with it.
+pub fn parse_replica_request(bytes: &[u8]) -> Result<ReplicaRequest, Refusal> {
+    crate::http::intake::parse(bytes)
+}
+
 /// What a replica answers to it: the row that it holds, if any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaReply {
