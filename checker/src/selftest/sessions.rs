@@ -161,4 +161,15 @@ mod tests {
         world.finals[1] = vec![5];
         assert_eq!(said(&Case::new(&world.history()), "lost-writes"), Some(false));
     }
+
+    #[test]
+    fn a_remove_that_was_over_before_the_add_explains_no_loss() {
+        let done = |from, deed| Done { from, to: from + 2, known: true, deed };
+        let early = vec![done(1, Deed::Take(4)), done(5, Deed::Put(4))];
+        let late = vec![done(1, Deed::Put(4)), done(2, Deed::Take(4))];
+        for (done, held) in [(early, false), (late, true)] {
+            let world = World { holds: Holds::Set, done, finals: vec![vec![]] };
+            assert_eq!(said(&Case::new(&world.history()), "lost-writes"), Some(held));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The measure of lost writes: orders of what was done to one key, tried.
 //!
 //! Nothing is lost if for every replica some order of the acknowledged operations, and of some of those of unknown outcome, that keeps real time
-//! leaves what the replica showed in the end. Of a list only which elements are there counts. A register's value that some replica shows is not lost where another
+//! leaves what the replica showed in the end. Of a list only which elements are there counts, and that those of acknowledged operations are there once. A register's value that some replica shows is not lost where another
 //! lacks it: that is divergence, judged elsewhere. Shares nothing with the checker but the history types.
 
 use rand::{Rng, RngExt, seq::SliceRandom as _};
@@ -141,6 +141,8 @@ impl World {
                 self.done.iter().map(|it| Done { known: it.known && !elsewhere(it.deed), ..*it }).collect();
             let mut shown = shown.clone();
             shown.sort_unstable();
+            let unknown = |value: i64| self.done.iter().any(|it| it.deed == Deed::Put(value) && !it.known);
+            shown.dedup_by(|a, b| a == b && unknown(*a));
             self.leads_to(&done, &mut vec![false; done.len()], &mut Vec::new(), &shown)
         })
     }

@@ -125,7 +125,10 @@ fn fate(facts: &Facts, key: usize, write: u32, finals: &[Final], nodes: &[Arc<st
         return registers::fate(facts, key, write, finals, nodes, holders);
     }
     let entry = &facts.writes[write as usize];
-    if entry.deed == Deed::Add && facts.removes.contains_key(&entry.stands) {
+    // A remove that was over before the add was sent took something else away.
+    let removes = facts.removes.get(&entry.stands).into_iter().flatten();
+    let mut may_have_taken = removes.map(|&remove| facts.writes[remove as usize].acked >= entry.invoked);
+    if entry.deed == Deed::Add && may_have_taken.any(|may| may) {
         return Fate::Removed;
     }
     match finals.iter().find(|last| !last.holds(facts, write)) {
