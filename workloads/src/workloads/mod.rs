@@ -2,6 +2,7 @@
 
 mod append;
 mod dialogue;
+mod profile;
 mod register;
 mod session;
 mod set;
@@ -19,4 +20,5 @@ pub const WORKLOADS: &[Workload] = &[
     write_once::WORKLOAD,
     dialogue::WORKLOAD,
     watchers::WORKLOAD,
+    profile::WORKLOAD,
 ];
