@@ -54,7 +54,9 @@ pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
     match args.what.as_deref() {
         None => {
             talk::result("gainsay selftest checker  compares the checkers with brute force and with second algorithms");
-            talk::result("gainsay selftest bugs     plants mistakes in the reference database and looks whether they are found\n");
+            talk::result(
+                "gainsay selftest bugs     plants mistakes in the reference database and looks whether they are found\n",
+            );
             bugs::list();
             Ok(Exit::Held)
         }

@@ -1,6 +1,9 @@
 //! The table of workloads.
 
 mod append;
+mod auto_increment;
+mod bank;
+mod booking;
 mod dialogue;
 mod profile;
 mod register;
@@ -21,4 +24,7 @@ pub const WORKLOADS: &[Workload] = &[
     dialogue::WORKLOAD,
     watchers::WORKLOAD,
     profile::WORKLOAD,
+    bank::WORKLOAD,
+    booking::WORKLOAD,
+    auto_increment::WORKLOAD,
 ];
