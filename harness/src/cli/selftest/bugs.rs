@@ -66,6 +66,8 @@ struct Report {
     control: Said,
     /// With the bug, without faults; absent where the row has none.
     without_faults: Option<Said>,
+    /// Whether it was expected to show without faults.
+    expected_without_faults: bool,
 }
 
 /// What there is, a line a bug.
@@ -133,7 +135,19 @@ fn play(row: &Row, runner: &Runner, args: &SelftestArgs) -> anyhow::Result<Optio
     };
     let found = with_bug.state == State::Broken;
     let (bug, guarantee, under) = (row.name(), row.breaks, row.under);
-    Ok(Some(Report { bug, guarantee, under, found, seconds, runs, seed, with_bug, control, without_faults }))
+    Ok(Some(Report {
+        bug,
+        guarantee,
+        under,
+        found,
+        seconds,
+        runs,
+        seed,
+        with_bug,
+        control,
+        without_faults,
+        expected_without_faults: row.alone,
+    }))
 }
 
 /// Checks a run and writes down the faults that it shares with its control.
@@ -201,6 +215,16 @@ fn heading() -> String {
     )
 }
 
+/// Luck decides here, so what was not expected is told and fails nothing.
+fn alone(found: bool, expected: bool) -> &'static str {
+    match (found, expected) {
+        (true, true) => "found",
+        (false, false) => "not found",
+        (true, false) => "found, unexpectedly",
+        (false, true) => "not found, unexpectedly",
+    }
+}
+
 fn tell(report: &Report, json: bool) -> anyhow::Result<()> {
     if json {
         talk::result(&serde_json::to_string(report)?);
@@ -221,8 +245,7 @@ fn tell(report: &Report, json: bool) -> anyhow::Result<()> {
         format!("{} of {}", thousands(report.with_bug.violations), thousands(report.with_bug.opportunities)),
         word(report.control.state),
         match &report.without_faults {
-            Some(said) if said.state == State::Broken => "found",
-            Some(_) => "not found",
+            Some(said) => alone(said.state == State::Broken, report.expected_without_faults),
             None => "(it has none)",
         }
     );
