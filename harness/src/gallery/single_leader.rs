@@ -96,7 +96,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "A failover loses the last rows and the numbers that they had; the next rows get the same numbers, and whoever kept one is shown another user's row.",
         under: "the leader cut off, again and again",
-        setting: "--workload auto-increment --nodes 3 --rate 400",
+        setting: "--workload auto-increment --nodes 3 --rate 700",
         faults: LEADER_CUT_OFF,
         breaks: Side { mode: "--ack async --reads leader", claims: &[Breaks("ids-unique"), Breaks("lost-writes")] },
         holds: Side { mode: "--ack semi-sync --reads leader", claims: &[Holds("ids-unique"), Holds("lost-writes")] },
