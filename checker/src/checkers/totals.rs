@@ -116,26 +116,33 @@ fn sight(at: usize, op: &Op, opened: &BTreeMap<u64, Opened>) -> Option<Sight> {
     Some(Sight { bank, op: at as u32, total, last: false })
 }
 
+/// What a replica holds of a bank in the end, and the last of the reads that say so.
+#[derive(Default)]
+struct Held {
+    op: u32,
+    balances: BTreeMap<u64, i128>,
+}
+
 /// The final reads of each replica, put together bank by bank.
 fn in_the_end(ops: &[Op], opened: &BTreeMap<u64, Opened>) -> Vec<Sight> {
-    let mut held: BTreeMap<(Arc<str>, u64), (u32, BTreeMap<u64, i128>)> = BTreeMap::new();
+    let mut held: BTreeMap<(Arc<str>, u64), Held> = BTreeMap::new();
     for (at, op) in ops.iter().enumerate().filter(|(_, op)| op.last && op.outcome == Outcome::Ok) {
         for step in &op.steps {
             let (Some((bank, account)), Some(balance), Some(node)) = (account(&step.key), seen(step), &op.node) else {
                 continue;
             };
             let entry = held.entry((node.clone(), bank)).or_default();
-            entry.0 = at as u32;
+            entry.op = at as u32;
             // A bank that was never opened here holds nothing at all, and is not there.
             if !matches!(step.action, Action::Read(Some(Reading::Nil))) {
-                entry.1.insert(account, balance);
+                entry.balances.insert(account, balance);
             }
         }
     }
     let whole = |bank: u64, found: usize| opened.get(&bank).is_some_and(|opened| opened.accounts == found);
     held.into_iter()
-        .filter(|((_, bank), (_, balances))| whole(*bank, balances.len()))
-        .map(|((_, bank), (op, balances))| Sight { bank, op, total: balances.values().sum(), last: true })
+        .filter(|((_, bank), held)| whole(*bank, held.balances.len()))
+        .map(|((_, bank), held)| Sight { bank, op: held.op, total: held.balances.values().sum(), last: true })
         .collect()
 }
 
