@@ -135,7 +135,7 @@ pub const ROWS: &[Row] = &[
         bug: Bug::SkipResend,
         about: "after a repair the chain does not pass on what the dead node had not",
         mode: "--mode chain",
-        setting: "--workload append --nodes 4 --rate 600",
+        setting: "--workload append --nodes 4 --concurrency 40 --rate 2000",
         harm: every(
             5_600,
             &[
@@ -215,7 +215,7 @@ pub const ROWS: &[Row] = &[
         harm: ONE_SLOW,
         under: "one datacentre's links slow",
         breaks: "convergence",
-        alone: true,
+        alone: false,
     },
     Row {
         bug: Bug::DropChange,
@@ -287,8 +287,8 @@ pub const ROWS: &[Row] = &[
         bug: Bug::StaleReadIndex,
         about: "a leader answers reads without asking whether it still leads",
         mode: "--mode raft",
-        setting: "--workload watchers --nodes 3 --concurrency 60 --rate 500",
-        harm: LEADER_CUT_OFF,
+        setting: "--workload watchers --nodes 3 --concurrency 80 --rate 800",
+        harm: every(2_500, &[strike(600, 1_600, Whom::Leader, Deed::Cut(Shape::Isolate))]),
         under: "the leader cut off",
         breaks: "linearizable",
         alone: false,
