@@ -85,7 +85,7 @@ pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
     let (rows, beyond): (Vec<&Row>, Vec<&Row>) = rows.into_iter().partition(|row| row.lacks().is_none());
     for row in &beyond {
         let kind = row.lacks().unwrap_or_default();
-        talk::line(&format!("{}: left out, as it takes the fault {kind}, which this build does not have", row.name()));
+        talk::error(&format!("{}: left out, as it takes the fault {kind}, which this build does not have", row.name()));
     }
     let first: Vec<Prepared> = rows
         .iter()
@@ -96,7 +96,8 @@ pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
     if !args.json {
         talk::result(&heading());
     }
-    let mut exit = Exit::Held;
+    // What was not looked for was not found.
+    let mut exit = if beyond.is_empty() { Exit::Held } else { Exit::Unknown };
     for row in rows {
         let Some(report) = play(row, &runner, args)? else {
             talk::error("interrupted");
