@@ -1,14 +1,17 @@
 //! The table of checkers: one file per kind.
 
+mod bookings;
 pub(crate) mod convergence;
 #[doc(hidden)]
 pub mod definitions;
 mod explainable;
+mod ids;
 mod linearizable;
 mod lost_writes;
 mod prefix;
 mod sessions;
 pub mod staleness;
+mod totals;
 
 use self::prefix::{Growth, Prefix};
 use self::sessions::{Per, Sessions, SingleOrder};
@@ -197,5 +200,23 @@ pub const CHECKERS: &[Entry] = &[
         about: "No acknowledged write was dropped in favour of one that did not know of it.",
         build: || Box::new(lost_writes::Overwritten),
         asked: Asked::ByNameOnly,
+    },
+    Entry {
+        name: "totals",
+        about: "Whoever reads all accounts of a bank sees the sum that it was opened with.",
+        build: || Box::new(totals::Totals),
+        asked: Asked::OnRequest,
+    },
+    Entry {
+        name: "one-booking",
+        about: "At most one booking of a room is confirmed.",
+        build: || Box::new(bookings::OneBooking),
+        asked: Asked::OnRequest,
+    },
+    Entry {
+        name: "ids-unique",
+        about: "No row's number is given out twice.",
+        build: || Box::new(ids::IdsUnique),
+        asked: Asked::OnRequest,
     },
 ];

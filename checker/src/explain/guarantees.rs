@@ -67,6 +67,44 @@ pub(super) const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
+        name: "totals",
+        aliases: &["wrong-total"],
+        about: About::Guarantee,
+        meaning: "Transfers change no total: whoever reads all accounts of a bank sees the sum that it was opened with. \
+            Another sum was made by half a transaction, seen in the middle or with the other half overwritten. \
+            Judged on the workload `bank`.",
+        drawing: "",
+        shows: "",
+        look: "Conflicts resolved row by row; reads that are not of one snapshot.",
+        systems: &[],
+        sources: &["Jepsen's library of workloads, jepsen.tests.bank"],
+    },
+    Entry {
+        name: "one-booking",
+        aliases: &["booked-twice"],
+        about: About::Guarantee,
+        meaning: "At most one booking of a room is confirmed. A booking is a row of its own, so the constraint is \
+            across rows, and no rule for conflicts in one row keeps it. Judged on the workload `booking`.",
+        drawing: "",
+        shows: "",
+        look: "Several leaders; checking and inserting in two requests; a failover that forgets a confirmed booking.",
+        systems: &[],
+        sources: &["Kleppmann, Designing Data-Intensive Applications (2017), chapter 5, \"What is a conflict?\""],
+    },
+    Entry {
+        name: "ids-unique",
+        aliases: &["number-reused"],
+        about: About::Guarantee,
+        meaning: "No row's number is given out twice. A failover that loses a leader's last inserts gives their numbers \
+            to others, and what was kept outside under such a number now means another's row. Judged on the \
+            workload `auto-increment`.",
+        drawing: "",
+        shows: "",
+        look: "Asynchronous replication behind an auto-increment key; two leaders.",
+        systems: &["GitHub's MySQL (2012)"],
+        sources: &["GitHub availability this week (2012)"],
+    },
+    Entry {
         name: "consistent-prefix",
         aliases: &[],
         about: About::Guarantee,

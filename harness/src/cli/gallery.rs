@@ -155,11 +155,14 @@ fn prepared(scenario: &Scenario, side: &Side, schedule: Option<&Path>, args: &Ga
     if let Some(schedule) = schedule {
         words.extend(["--schedule".to_string(), schedule.display().to_string()]);
     }
-    let parsed = Flags::try_parse_from(std::iter::once("run".to_string()).chain(words.clone()));
-    let mut run = parsed.with_context(|| format!("the flags of {}", scenario.name))?.run;
-    run.load.seed = Some(args.seed);
-    run.store = args.store.clone();
-    // What decides is written in the scenario, not in the environment.
+    from_words(words, args.seed, &args.store).with_context(|| format!("the flags of {}", scenario.name))
+}
+
+/// A run from the flags of `gainsay run`, judged by what they promise: what decides is written in them, not in the environment.
+pub(super) fn from_words(words: Vec<String>, seed: u64, store: &Path) -> anyhow::Result<Prepared> {
+    let mut run = Flags::try_parse_from(std::iter::once("run".to_string()).chain(words.clone()))?.run;
+    run.load.seed = Some(seed);
+    run.store = store.to_path_buf();
     run.guarantees = None;
     prepare(&run, ["gainsay".to_string(), "run".to_string()].into_iter().chain(words).collect())
 }

@@ -1,43 +1,75 @@
-//! `gainsay selftest checker`: do the checkers say what brute force says?
+//! `gainsay selftest`: is the harness worth what it says? `checker` compares the checkers with brute force, `bugs` plants mistakes in the reference
+//! database and looks whether they are found.
 
+mod bugs;
+mod planted;
+
+use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use gainsay_checker::judge::thousands;
 use gainsay_checker::selftest::exhaustive::{Bounds, Kind, Part, kinds};
 use gainsay_checker::selftest::{Family, Line, Tally, families};
 
-use super::options::one;
+use super::options::{duration, one};
 use crate::exit::Exit;
 use crate::talk;
 
 /// The flags of `gainsay selftest`.
 #[derive(Args, Clone, Debug)]
 pub struct SelftestArgs {
-    /// What is tested: checker
-    #[arg(default_value = "checker")]
-    pub what: String,
-    /// Where the drawn histories begin
+    /// What is tested: checker, bugs; without it, both are told
+    #[arg(value_name = "WHAT")]
+    pub what: Option<String>,
+    /// Where the drawn histories, or the runs, begin
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How many histories of each kind
+    /// checker: how many histories of each kind
     #[arg(long, default_value_t = 10_000)]
     pub histories: u64,
-    /// Only the kinds whose name holds this
+    /// Only the kinds, or the bugs, whose name holds this
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
-    /// Every history of up to so many operations instead of drawn ones
+    /// checker: every history of up to so many operations instead of drawn ones
     #[arg(long, value_name = "OPERATIONS", num_args = 0..=1, default_missing_value = "4")]
     pub exhaustive: Option<u32>,
+    /// bugs: how long the load of each run lasts
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = duration)]
+    pub time_limit: Duration,
+    /// bugs: where run directories go
+    #[arg(long, value_name = "DIR", default_value = "store", env = "GAINSAY_STORE")]
+    pub store: PathBuf,
+    /// bugs: prints JSON on standard output, one line a bug
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Fewer of a kind than this share say little.
 const LEAST: f64 = 0.05;
 
-/// Tests, and prints a line a family.
+/// Tests what was named, or tells what there is.
 pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
-    one("selftest", &args.what, &["checker"])?;
+    match args.what.as_deref() {
+        None => {
+            talk::result("gainsay selftest checker  compares the checkers with brute force and with second algorithms");
+            talk::result(
+                "gainsay selftest bugs     plants mistakes in the reference database and looks whether they are found\n",
+            );
+            bugs::list();
+            Ok(Exit::Held)
+        }
+        Some("bugs") => bugs::main(args),
+        Some(what) => {
+            one("selftest", what, &["checker", "bugs"])?;
+            checker(args)
+        }
+    }
+}
+
+/// Prints a line a family.
+fn checker(args: &SelftestArgs) -> anyhow::Result<Exit> {
     talk::result(&format!(
         "{:<65} {:<30} {:>11} {:>11} {:>10} {:>7}",
         "what is decided", "compared with", "valid", "invalid", "undecided", "differ"

@@ -117,6 +117,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         prevented_by: "Anti-entropy: replicas compare themselves in the background. Read repair mends only what is read.",
     },
     Scenario {
+        name: "no-tombstone",
+        figure: "",
+        about: "What a tombstone remembers is thrown away while a node is still out of reach; the node returns with the deleted value, and it is everybody's again.",
+        under: "one node cut off, then another, for longer than tombstones are kept",
+        setting: "--workload profile --nodes 3 --concurrency 24 --rate 900 --ops-per-key 6",
+        faults: Faults::Every(
+            5_000,
+            &[
+                Strike { at_ms: 300, lasts_ms: 1_900, whom: Whom::Nodes(&["n2"]), deed: Deed::Cut(Shape::Isolate) },
+                Strike { at_ms: 2_700, lasts_ms: 1_900, whom: Whom::Nodes(&["n3"]), deed: Deed::Cut(Shape::Isolate) },
+            ],
+        ),
+        breaks: Side { mode: "--mode leaderless --n 3 --tombstone-grace 300ms", claims: &[Breaks("lost-writes")] },
+        holds: Side {
+            mode: "--mode leaderless --n 3 --tombstone-grace 60s",
+            claims: &[Holds("lost-writes"), Holds("convergence")],
+        },
+        prevented_by: "Keeping tombstones for longer than any node may be away, and never letting one back that was away for longer.",
+    },
+    Scenario {
         name: "write-once",
         figure: "",
         about: "The last write wins, and a wrong clock decides which that is; unless nobody ever writes a key twice.",

@@ -92,6 +92,17 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         prevented_by: "An acknowledgement that waits for a follower's disk. Fencing does not: a leader that is cut off asks nobody before it acknowledges.",
     },
     Scenario {
+        name: "key-reuse",
+        figure: "",
+        about: "A failover loses the last rows and the numbers that they had; the next rows get the same numbers, and whoever kept one is shown another user's row.",
+        under: "the leader cut off, again and again",
+        setting: "--workload auto-increment --nodes 3 --rate 700",
+        faults: LEADER_CUT_OFF,
+        breaks: Side { mode: "--ack async --reads leader", claims: &[Breaks("ids-unique"), Breaks("lost-writes")] },
+        holds: Side { mode: "--ack semi-sync --reads leader", claims: &[Holds("ids-unique"), Holds("lost-writes")] },
+        prevented_by: "An acknowledgement that waits for a follower's disk, or numbers that nobody gives out twice, such as random ones: GitHub showed private rows to strangers in 2012 because Redis still knew the old numbers.",
+    },
+    Scenario {
         name: "quiet-downgrade",
         figure: "",
         about: "A semi-synchronous leader whose follower is away goes on alone without saying so, and dies with what it promised.",

@@ -1,4 +1,4 @@
-//! The README's table of planted flaws, each found by name.
+//! The README's table of flawed policies, each found by name; and a planted bug, found by the command that finds them all.
 
 use super::scene;
 
@@ -58,4 +58,22 @@ fn every_planted_flaw_of_leaderless_modes_is_found() {
     for (guarantees, flags) in planted().iter().filter(|(_, flags)| flags.contains("leaderless")) {
         is_found(guarantees, flags);
     }
+}
+
+#[test]
+fn a_planted_bug_is_found_and_its_control_holds() {
+    let scene = scene();
+    let ended = scene.run("selftest bugs --only drop-sibling --time-limit 6s --json");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report: serde_json::Value = serde_json::from_str(ended.stdout.trim()).expect("a line of JSON");
+    assert_eq!(report["found"], true, "{report}");
+    assert_eq!(report["guarantee"], "lost-writes");
+    assert_eq!(report["control"]["state"], "held", "{report}");
+    scene.nothing_left();
+}
+
+#[test]
+fn an_unknown_bug_is_a_usage_error() {
+    let ended = scene().run("selftest bugs --only no-such-bug");
+    assert_eq!(ended.code, Some(254), "{ended:?}");
 }

@@ -1,7 +1,11 @@
 //! The table of workloads.
 
 mod append;
+mod auto_increment;
+mod bank;
+mod booking;
 mod dialogue;
+mod profile;
 mod register;
 mod session;
 mod set;
@@ -19,4 +23,8 @@ pub const WORKLOADS: &[Workload] = &[
     write_once::WORKLOAD,
     dialogue::WORKLOAD,
     watchers::WORKLOAD,
+    profile::WORKLOAD,
+    bank::WORKLOAD,
+    booking::WORKLOAD,
+    auto_increment::WORKLOAD,
 ];
