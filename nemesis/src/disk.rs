@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use fuser::{Config, Session, SessionACL};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use files::Files;
@@ -48,7 +48,7 @@ const UNMOUNT_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(1);
 
 /// What a crash leaves of what was not synced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Nothing.
@@ -60,7 +60,8 @@ pub enum Mode {
 }
 
 /// How a disk behaves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Options {
     /// What a crash leaves.
     pub mode: Mode,
@@ -68,6 +69,19 @@ pub struct Options {
     pub names: bool,
     /// Whether an fsync also waits for the real disk, as long as that takes.
     pub real_fsync: bool,
+}
+
+impl std::str::FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Mode, Error> {
+        match word {
+            "lose" => Ok(Mode::Lose),
+            "torn" => Ok(Mode::Torn),
+            "prefix" => Ok(Mode::Prefix),
+            other => Err(Error(format!("{other:?} is no way to lose power: it is one of lose, torn, prefix"))),
+        }
+    }
 }
 
 impl Default for Options {
