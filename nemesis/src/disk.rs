@@ -131,19 +131,18 @@ impl Disk {
     }
 
     fn serve(&self) -> Result<(), Error> {
-        let attempt = |error: &dyn std::fmt::Display| Error::new(format!("mounting a disk at {}", self.place.display()), error);
+        let attempt =
+            |error: &dyn std::fmt::Display| Error::new(format!("mounting a disk at {}", self.place.display()), error);
         let device = File::options().read(true).write(true).open("/dev/fuse");
         let device = device.map_err(|error| attempt(&format!("/dev/fuse: {error}")))?;
         let kind = self.root.metadata().map_err(|error| attempt(&error))?.mode();
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         let fd = device.as_raw_fd();
-        let data =
-            format!("fd={fd},rootmode={kind:o},user_id={uid},group_id={gid},allow_other,default_permissions");
+        let data = format!("fd={fd},rootmode={kind:o},user_id={uid},group_id={gid},allow_other,default_permissions");
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("gainsay"), &self.place, Some("fuse.gainsay"), flags, Some(data.as_str()))
             .map_err(|error| attempt(&error.desc()))?;
-        let files =
-            Files::new(self.root.clone(), self.ledger.clone(), self.trouble.clone(), self.options.real_fsync);
+        let files = Files::new(self.root.clone(), self.ledger.clone(), self.trouble.clone(), self.options.real_fsync);
         let server = Session::from_fd(files, OwnedFd::from(device), SessionACL::All, Config::default())
             .and_then(|session| std::thread::Builder::new().name("disk".to_string()).spawn(move || session.run()));
         match server {

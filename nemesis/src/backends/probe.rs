@@ -236,7 +236,9 @@ fn try_fuse_mount() -> Ability {
     own_mounts().map_err(|error| error.0)?;
     let place = std::env::temp_dir();
     let say = |why: &dyn std::fmt::Display| {
-        format!("a FUSE mount is refused ({why}); it takes the module fuse (modprobe fuse), /dev/fuse, and leave to mount (in a container: --device /dev/fuse --cap-add SYS_ADMIN)")
+        format!(
+            "a FUSE mount is refused ({why}); it takes the module fuse (modprobe fuse), /dev/fuse, and leave to mount (in a container: --device /dev/fuse --cap-add SYS_ADMIN)"
+        )
     };
     let disk = Disk::mount(&place, Options::default()).map_err(|error| say(&error))?;
     fs::read_dir(&place).and_then(|mut entries| entries.next().transpose()).map_err(|error| say(&error))?;

@@ -278,7 +278,8 @@ impl Filesystem for Files {
     }
 
     fn link(&self, _: &Request, inode: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let place = self.inodes().place(inode).and_then(|place| cstring(OsStr::new(&path_of(&place))).map(|at| (place, at)));
+        let place =
+            self.inodes().place(inode).and_then(|place| cstring(OsStr::new(&path_of(&place))).map(|at| (place, at)));
         let made = place.and_then(|(_held, at)| {
             // SAFETY: as above; following leads from the link in /proc to what is held open.
             self.make(parent, name, |dir, name| unsafe {

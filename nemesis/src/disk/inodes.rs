@@ -130,7 +130,9 @@ fn attributes(inode: INodeNo, place: &File) -> io::Result<FileAttr> {
         let of_second = Duration::from_nanos(nanos.unsigned_abs());
         match u64::try_from(seconds) {
             Ok(seconds) => UNIX_EPOCH + Duration::from_secs(seconds) + of_second,
-            Err(_) => UNIX_EPOCH.checked_sub(Duration::from_secs(seconds.unsigned_abs())).unwrap_or(UNIX_EPOCH) + of_second,
+            Err(_) => {
+                UNIX_EPOCH.checked_sub(Duration::from_secs(seconds.unsigned_abs())).unwrap_or(UNIX_EPOCH) + of_second
+            }
         }
     };
     let changed: SystemTime = time(stat.ctime(), stat.ctime_nsec());

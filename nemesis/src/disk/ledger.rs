@@ -84,10 +84,8 @@ impl Ledger {
     /// Keeps what the range from `first` to before `end` holds, as far as the file reaches.
     fn before(&mut self, inode: u64, file: &Arc<File>, first: u64, end: u64) -> io::Result<()> {
         let length = file.metadata()?.len();
-        let unsynced = self
-            .files
-            .entry(inode)
-            .or_insert_with(|| Unsynced { file: file.clone(), length, blocks: BTreeMap::new() });
+        let unsynced =
+            self.files.entry(inode).or_insert_with(|| Unsynced { file: file.clone(), length, blocks: BTreeMap::new() });
         // What lies beyond the present length and below the synced one was kept when the file was cut.
         let reach = end.min(length).min(unsynced.length);
         for block in first / BLOCK..reach.div_ceil(BLOCK) {

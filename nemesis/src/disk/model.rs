@@ -109,7 +109,8 @@ impl Store for Mounted {
         let file = self.open(name)?;
         // Every second write is to mapped memory where the file reaches so far: the kernel writes it back when it likes, an fsync or the end at the latest.
         if offset % 2 == 0 && file.metadata()?.len() >= offset + data.len() as u64 {
-            let length = std::num::NonZeroUsize::new((offset as usize) + data.len()).ok_or(io::ErrorKind::InvalidInput)?;
+            let length =
+                std::num::NonZeroUsize::new((offset as usize) + data.len()).ok_or(io::ErrorKind::InvalidInput)?;
             let (access, flags) = (
                 nix::sys::mman::ProtFlags::PROT_READ | nix::sys::mman::ProtFlags::PROT_WRITE,
                 nix::sys::mman::MapFlags::MAP_SHARED,
@@ -117,7 +118,11 @@ impl Store for Mounted {
             // SAFETY: a fresh mapping of a file that reaches so far and that nobody cuts meanwhile.
             unsafe {
                 let map = nix::sys::mman::mmap(None, length, access, flags, &file, 0)?;
-                std::ptr::copy_nonoverlapping(data.as_ptr(), map.as_ptr().cast::<u8>().add(offset as usize), data.len());
+                std::ptr::copy_nonoverlapping(
+                    data.as_ptr(),
+                    map.as_ptr().cast::<u8>().add(offset as usize),
+                    data.len(),
+                );
                 nix::sys::mman::munmap(map, length.get())?;
             }
             return Ok(());
@@ -154,7 +159,8 @@ impl Store for Mounted {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        let names = std::fs::read_dir(self.0.place())?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let names =
+            std::fs::read_dir(self.0.place())?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
         names.sort();
         Ok(names)
@@ -212,7 +218,11 @@ impl Model {
         match mode {
             Mode::Lose => {
                 for (file, content) in &found {
-                    assert!(*content == self.files[*file].synced, "{context}: {}", differs(content, &self.files[*file].synced));
+                    assert!(
+                        *content == self.files[*file].synced,
+                        "{context}: {}",
+                        differs(content, &self.files[*file].synced)
+                    );
                 }
             }
             Mode::Torn => found.iter().for_each(|(file, content)| self.files[*file].could_tear_to(content, context)),
@@ -259,7 +269,8 @@ fn play(store: &mut dyn Store, options: Options, moves_names: bool, seed: u64, s
     for step in 0..steps {
         let context = format!("seed {seed}, step {step}, {:?}", options.mode);
         let names: Vec<String> = model.names.keys().cloned().collect();
-        let fresh = (0..=FILES).map(|n| format!("f{n}")).find(|name| !names.contains(name)).expect("more names than files");
+        let fresh =
+            (0..=FILES).map(|n| format!("f{n}")).find(|name| !names.contains(name)).expect("more names than files");
         let any = (!names.is_empty()).then(|| names[rng.random_range(0..names.len())].clone());
         let (Some(any), false) = (any, names.len() < FILES && rng.random_bool(0.1)) else {
             store.create(&fresh).expect("created");

@@ -187,7 +187,8 @@ impl Drop for Names {
             let _ = self.empty_aside();
             let name = cstring(OsStr::new(ASIDE));
             // SAFETY: as above.
-            let _ = name.map(|name| unsafe { libc::unlinkat(self.root.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) });
+            let _ =
+                name.map(|name| unsafe { libc::unlinkat(self.root.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) });
         }
     }
 }

@@ -57,7 +57,10 @@ impl Fault for Restore {
             match scene.body().restored(node) {
                 None => return Proof::NoEffect(format!("{node} has the data that it had")),
                 Some(0) => return Proof::NoEffect(format!("{node} had written nothing since the copy")),
-                Some(files) => seen.push(format!("{node} is down with data of {} ms ago, {files} files differed", age(scene).as_millis())),
+                Some(files) => seen.push(format!(
+                    "{node} is down with data of {} ms ago, {files} files differed",
+                    age(scene).as_millis()
+                )),
             }
         }
         Proof::Proven(seen.join(", "))

@@ -54,7 +54,10 @@ impl Hosts {
     }
 
     pub(crate) fn disk_unsupported(&self) -> Option<String> {
-        self.disks.mounted().is_empty().then(|| "the nodes have no disks of their own: --disk none, or FUSE is refused here".into())
+        self.disks
+            .mounted()
+            .is_empty()
+            .then(|| "the nodes have no disks of their own: --disk none, or FUSE is refused here".into())
     }
 
     pub(crate) fn lose_power(&self, node: &str, seed: u64) -> Result<Lost, Error> {
