@@ -55,7 +55,7 @@ fn a_disk_that_fails_is_not_answered_for() {
 fn without_fuse_the_fault_is_refused_with_what_to_change() {
     let scene = scene();
     let ended = scene.run(&format!("{ALONE} --nemesis power --disk none"));
-    ended.exits(64).says(&["--nemesis power: disks can't fail here", "leave power out of --nemesis"]);
+    ended.exits(254).says(&["--nemesis power: disks can't fail here", "leave power out of --nemesis"]);
 }
 
 #[test]
