@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gainsay_nemesis::backends::Chosen;
+use gainsay_nemesis::disk::Options;
 use gainsay_nemesis::hosts::{Hosts, NodeState, Spawn, Viewpoint};
 
 use crate::database::{Database, NodePlace};
@@ -27,15 +28,17 @@ pub struct Cluster {
     hosts: Option<Arc<Hosts>>,
     known: Known,
     dir: RunDir,
+    disk: Option<Options>,
 }
 
 impl Cluster {
-    /// Makes the hosts and tells the database how to reach them; starts nothing yet.
+    /// Makes the hosts and tells the database how to reach them; starts nothing yet. With `disk`, each node gets one of its own.
     pub fn new(
         database: Arc<dyn Database>,
         nodes: &[String],
         chosen: &Chosen,
         dir: &RunDir,
+        disk: Option<Options>,
     ) -> anyhow::Result<Cluster> {
         let ports = database.ports();
         let hosts = if ports.is_empty() {
@@ -48,7 +51,7 @@ impl Cluster {
             database.connect(&addresses)?;
             Some(hosts)
         };
-        Ok(Cluster { nodes: nodes.to_vec(), database, hosts, known: Known::default(), dir: dir.clone() })
+        Ok(Cluster { nodes: nodes.to_vec(), database, hosts, known: Known::default(), dir: dir.clone(), disk })
     }
 
     /// The names of the nodes.
@@ -71,6 +74,9 @@ impl Cluster {
         let Some(hosts) = &self.hosts else { return Ok(()) };
         for node in &self.nodes {
             let place = self.place(hosts, node)?;
+            if let Some(disk) = self.disk {
+                hosts.mount_disk(node, &place.data, disk).with_context(|| format!("giving {node} a disk"))?;
+            }
             let Some(program) = self.database.program(&place) else { continue };
             let spawn = Spawn {
                 program: program.program,

@@ -33,6 +33,9 @@ pub struct RunConfig {
     /// From the beginning of one fault to the beginning of the next.
     #[serde(with = "optional_seconds")]
     pub nemesis_interval: Option<Duration>,
+    /// The nodes' own disks, where a fault needs them.
+    #[serde(default)]
+    pub disk: Option<gainsay_nemesis::disk::Options>,
     /// Kinds of fault whose injector does nothing.
     pub sabotage: Vec<String>,
     /// A schedule to replay instead of planning one.

@@ -11,6 +11,7 @@ mod consensus;
 mod faults;
 mod leaderless;
 mod multi_leader;
+mod old_copy;
 mod partitioned;
 mod reads;
 mod single_leader;
@@ -61,6 +62,7 @@ pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         partitioned::SCENARIOS,
         multi_leader::SCENARIOS,
         leaderless::SCENARIOS,
+        old_copy::SCENARIOS,
         consensus::SCENARIOS,
     ];
     families.into_iter().flatten()

@@ -157,6 +157,10 @@ fn note(recorder: &Recorder, event: FaultEvent) {
         "clock" => "bump-clock",
         "packet" => "start-packet",
         "switchover" => "start-switchover",
+        "power" => "power-off",
+        "restore" => "restore",
+        "disk-slow" => "start-slow-disk",
+        "disk-error" => "start-failing-disk",
         _ => "start-partition",
     };
     let ends = |kind: &str| match kind {
@@ -165,6 +169,9 @@ fn note(recorder: &Recorder, event: FaultEvent) {
         "clock" => "reset-clock",
         "packet" => "stop-packet",
         "switchover" => "stop-switchover",
+        "power" | "restore" => "start",
+        "disk-slow" => "stop-slow-disk",
+        "disk-error" => "stop-failing-disk",
         _ => "stop-partition",
     };
     let kind = event.kind.as_str();

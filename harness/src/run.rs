@@ -100,7 +100,8 @@ fn record(
     progress: &Progress,
 ) -> anyhow::Result<()> {
     plan.database.identify(&file.run);
-    let cluster = Arc::new(Cluster::new(plan.database.clone(), &plan.config.nodes, &plan.chosen, dir)?);
+    let cluster =
+        Arc::new(Cluster::new(plan.database.clone(), &plan.config.nodes, &plan.chosen, dir, plan.config.disk)?);
     let _stopper = Stopper { cluster: cluster.clone() };
     let outside = plan.config.leave_db_running.then(Forwards::open);
     std::thread::scope(|scope| {

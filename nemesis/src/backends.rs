@@ -85,6 +85,17 @@ words!(
 });
 
 words!(
+    /// What the user asks of the nodes' disks.
+    DiskChoice, "choice of disk", {
+    /// A FUSE mount if there can be one.
+    Auto = "auto",
+    /// A FUSE mount that keeps what the last fsync left.
+    Fuse = "fuse",
+    /// Faults of disks are refused.
+    None = "none",
+});
+
+words!(
     /// The network a run has.
     Network, "network", {
     /// A namespace per node and a packet switch in user space.
@@ -111,6 +122,15 @@ words!(
     None = "none",
 });
 
+words!(
+    /// The disks a run can give its nodes.
+    Disks, "disk", {
+    /// A FUSE mount, for runs whose faults need one.
+    Fuse = "fuse",
+    /// The directory as it is.
+    None = "none",
+});
+
 /// What the user asked for, dimension by dimension.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Wanted {
@@ -120,11 +140,18 @@ pub struct Wanted {
     pub processes: ProcessChoice,
     /// The clocks.
     pub clock: ClockChoice,
+    /// The disks.
+    pub disk: DiskChoice,
 }
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { network: NetworkChoice::Auto, processes: ProcessChoice::Auto, clock: ClockChoice::Auto }
+        Wanted {
+            network: NetworkChoice::Auto,
+            processes: ProcessChoice::Auto,
+            clock: ClockChoice::Auto,
+            disk: DiskChoice::Auto,
+        }
     }
 }
 
@@ -147,6 +174,8 @@ pub struct Chosen {
     pub processes: Processes,
     /// The clocks.
     pub clock: Clock,
+    /// The disks.
+    pub disk: Disks,
     /// A line for every fall-back: what was refused, and what to change.
     pub notes: Vec<String>,
     /// How namespaces are made, if any are.
@@ -165,13 +194,14 @@ pub fn choose(wanted: Wanted, probe: &Probe) -> Result<Chosen, Error> {
     let processes = choose_processes(wanted.processes, probe, &mut notes)?;
     let network = choose_network(wanted.network, probe, &mut notes)?;
     let clock = choose_clock(wanted.clock, probe, &mut notes)?;
+    let disk = choose_disk(wanted.disk, probe, &mut notes)?;
     let redirect = network == Network::Proxy && probe.seccomp_listener.is_ok();
     if network == Network::Proxy
         && let Err(why) = &probe.seccomp_listener
     {
         notes.push(format!("network: nodes that tell each other their addresses may bypass the proxies: {why}"));
     }
-    Ok(Chosen { network, processes, clock, notes, privilege: probe.privilege, redirect })
+    Ok(Chosen { network, processes, clock, disk, notes, privilege: probe.privilege, redirect })
 }
 
 fn choose_processes(wanted: ProcessChoice, probe: &Probe, notes: &mut Vec<String>) -> Result<Processes, Error> {
@@ -221,6 +251,19 @@ fn choose_clock(wanted: ClockChoice, probe: &Probe, notes: &mut Vec<String>) -> 
     }
 }
 
+fn choose_disk(wanted: DiskChoice, probe: &Probe, notes: &mut Vec<String>) -> Result<Disks, Error> {
+    let works = probe.all([&probe.fuse_mount]).map_err(|refusal| probe.advise(&refusal));
+    match (wanted, works) {
+        (DiskChoice::None, _) => Ok(Disks::None),
+        (_, Ok(())) => Ok(Disks::Fuse),
+        (DiskChoice::Fuse, Err(why)) => Err(Error(format!("disk=fuse does not work here: {why}; or take disk=none"))),
+        (DiskChoice::Auto, Err(why)) => {
+            notes.push(format!("disk: none instead of fuse (no loss of power, no late or failing fsync): {why}"));
+            Ok(Disks::None)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +282,7 @@ mod tests {
             pid_namespace: Ok(()),
             ptrace: Ok(()),
             seccomp_listener: Ok(()),
+            fuse_mount: Ok(()),
         }
     }
 
@@ -257,13 +301,15 @@ mod tests {
             tun_device: refused("no /dev/net/tun"),
             fresh_proc: refused("masked"),
             ptrace: refused("forbidden"),
+            fuse_mount: refused("no /dev/fuse"),
             ..all_works()
         };
         let chosen = choose(Wanted::default(), &probe).expect("falls back");
         assert_eq!(chosen.network, Network::Proxy);
         assert_eq!(chosen.processes, Processes::Shepherd);
         assert_eq!(chosen.clock, Clock::None);
-        assert_eq!(chosen.notes.len(), 3);
+        assert_eq!(chosen.disk, Disks::None);
+        assert_eq!(chosen.notes.len(), 4);
         assert!(chosen.notes.iter().any(|note| note.contains("masked")));
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Error;
+use crate::disk::Lost;
 use crate::hosts::{Endpoint, Hosts, LinkProbe, LinkRule, NodeState};
 use crate::target::Body;
 use crate::vdso;
@@ -68,5 +69,41 @@ impl Body for Hosts {
             .clock_page(node)
             .ok_or_else(|| Error::new(format!("reading the clock of {node}"), "its clock is not redirected"))?;
         vdso::probe(page)
+    }
+
+    fn disk_unsupported(&self) -> Option<String> {
+        Hosts::disk_unsupported(self)
+    }
+
+    fn lose_power(&self, node: &str, seed: u64) -> Result<Lost, Error> {
+        Hosts::lose_power(self, node, seed)
+    }
+
+    fn lost(&self, node: &str) -> Option<Lost> {
+        Hosts::lost(self, node)
+    }
+
+    fn delay_fsync(&self, node: &str, delay: Duration) -> Result<(), Error> {
+        self.disk(node).map(|disk| disk.delay_fsync(delay))
+    }
+
+    fn fail_fsync(&self, node: &str, fails: bool) -> Result<(), Error> {
+        self.disk(node).map(|disk| disk.fail_fsync(fails))
+    }
+
+    fn troubled_fsyncs(&self, node: &str) -> u64 {
+        self.disk(node).map_or(0, |disk| disk.troubled_fsyncs())
+    }
+
+    fn copy_data(&self, node: &str) -> Result<u64, Error> {
+        Hosts::copy_data(self, node)
+    }
+
+    fn restored(&self, node: &str) -> Option<u64> {
+        Hosts::restored(self, node)
+    }
+
+    fn restore_data(&self, node: &str) -> Result<u64, Error> {
+        Hosts::restore_data(self, node)
     }
 }

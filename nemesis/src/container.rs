@@ -16,7 +16,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::Error;
-use crate::backends::{Chosen, Network, Privilege, Processes};
+use crate::backends::{Chosen, Disks, Network, Privilege, Processes};
 
 /// Enters the chosen container; returns in the harness alone, as a new process with the same files and arguments.
 ///
@@ -33,9 +33,14 @@ pub fn enter(chosen: &Chosen) -> Result<(), Error> {
         return Err(Error::new("entering the container of processes", "the process already has several threads"));
     }
     ignore_terminal_stop();
-    let namespaces = chosen.processes == Processes::Pidns || chosen.network == Network::Switch;
+    let mounts = chosen.disk == Disks::Fuse;
+    let namespaces = chosen.processes == Processes::Pidns || chosen.network == Network::Switch || mounts;
     if namespaces && chosen.privilege == Privilege::UserNamespace {
         map_same_user()?;
+    }
+    if mounts {
+        // Mounts then end with the processes that see them, whoever is killed.
+        own_mounts()?;
     }
     match chosen.processes {
         Processes::Pidns => pidns::enter(),
@@ -71,6 +76,13 @@ pub(crate) fn map_same_user() -> Result<(), Error> {
     write("setgroups", "deny".into())?;
     write("uid_map", format!("{uid} {uid} 1"))?;
     write("gid_map", format!("{gid} {gid} 1"))
+}
+
+/// Enters a mount namespace whose mounts nobody else sees.
+pub(crate) fn own_mounts() -> Result<(), Error> {
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|error| Error::new("a mount namespace is refused", error.desc()))?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .map_err(|error| Error::new("making mounts private", error.desc()))
 }
 
 /// Shows the processes of the new PID namespace in `/proc`, for this mount namespace alone.

@@ -205,6 +205,10 @@ fn params(kind: &str, plan: &Plan, victims: &Victims, rng: &mut ChaCha8Rng) -> P
             let delay_ms = rng.random_range(50..=400);
             Params::Packet { delay_ms, jitter_ms: delay_ms / 4, loss_percent: rng.random_range(0..=10) }
         }
+        // Small enough for a reader whose numbers are floating-point.
+        "power" => Params::Power { seed: rng.random_range(0..1 << 32) },
+        "restore" => Params::Restore { age_ms: rng.random_range(500..=1_000) },
+        "disk-slow" => Params::Slow { delay_ms: rng.random_range(50..=400) },
         _ => Params::Nothing,
     }
 }

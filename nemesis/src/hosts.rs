@@ -4,6 +4,7 @@
 //! namespaces or proxies go after. Every call that harms returns when the harm is *done* (a killed node is gone, a
 //! paused one stands, a cut is in force), so that an engine may write down the moment.
 
+mod disks;
 mod family;
 mod link;
 mod node;
@@ -25,6 +26,7 @@ use crate::proxy::Proxy;
 use crate::seccomp;
 use crate::switch::{self, Switch};
 use crate::vdso::{self, ClockPage};
+use disks::NodeDisks;
 use node::Node;
 
 /// Called while a node stands at its exec, traced by the calling thread: `(node, pid)`.
@@ -50,6 +52,7 @@ pub struct Hosts {
     /// Whether nodes' connects are redirected through the proxies; who answers for each node.
     redirect: bool,
     servers: Mutex<HashMap<String, seccomp::Server>>,
+    disks: NodeDisks,
 }
 
 enum Wires {
@@ -84,6 +87,7 @@ impl Hosts {
             before_exec: None,
             redirect: chosen.redirect,
             servers: Mutex::default(),
+            disks: NodeDisks::new(chosen.disk),
             wires,
         })
     }

@@ -12,6 +12,7 @@ pub mod backends;
 mod body;
 pub mod container;
 mod deck;
+pub mod disk;
 pub mod engine;
 pub mod faults;
 pub mod hosts;

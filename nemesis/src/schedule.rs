@@ -150,6 +150,21 @@ pub enum Params {
         /// How many packets in a hundred are lost.
         loss_percent: u64,
     },
+    /// What chance decides when power is lost.
+    Power {
+        /// Draws what a torn write or a prefix keeps.
+        seed: u64,
+    },
+    /// How old the copy is that is put back.
+    Restore {
+        /// In milliseconds.
+        age_ms: u64,
+    },
+    /// How late an fsync comes.
+    Slow {
+        /// In milliseconds.
+        delay_ms: u64,
+    },
 }
 
 /// Which links between nodes a partition cuts. Clients reach every node all the time.
@@ -252,6 +267,9 @@ impl Planned {
             Params::Nothing => return value,
             Params::Partition(shape) => serde_json::json!({"shape": shape}),
             Params::Clock { offset_ms } => serde_json::json!({"offset_ms": offset_ms}),
+            Params::Power { seed } => serde_json::json!({"seed": seed}),
+            Params::Restore { age_ms } => serde_json::json!({"age_ms": age_ms}),
+            Params::Slow { delay_ms } => serde_json::json!({"delay_ms": delay_ms}),
             Params::Packet { delay_ms, jitter_ms, loss_percent } => {
                 serde_json::json!({"delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss_percent": loss_percent})
             }
@@ -299,6 +317,9 @@ fn params(kind: &str, value: Option<Value>) -> Result<Params, Error> {
             jitter_ms: field(&mut map, "jitter_ms")?,
             loss_percent: field(&mut map, "loss_percent")?,
         },
+        "power" => Params::Power { seed: field(&mut map, "seed")? },
+        "restore" => Params::Restore { age_ms: field(&mut map, "age_ms")? },
+        "disk-slow" => Params::Slow { delay_ms: field(&mut map, "delay_ms")? },
         _ => Params::Nothing,
     };
     match map.keys().next() {

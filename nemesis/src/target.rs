@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Error;
+use crate::disk::Lost;
 use crate::link::{Endpoint, LinkProbe, LinkRule, NodeState};
 
 /// The cluster under test, as the engine sees it.
@@ -53,4 +54,40 @@ pub trait Body: Send + Sync {
     fn clock_offset(&self, node: &str) -> i64;
     /// Measures, in a process that sees the node's clock, how many nanoseconds it is ahead of ours.
     fn probe_clock(&self, node: &str) -> Result<i64, Error>;
+    /// Why disks cannot fail here, if they cannot.
+    fn disk_unsupported(&self) -> Option<String> {
+        Some("the nodes' disks are not ours".to_string())
+    }
+    /// Kills the node and loses what it had not synced; what that was.
+    fn lose_power(&self, node: &str, _seed: u64) -> Result<Lost, Error> {
+        Err(Error(format!("the disk of {node} is not ours")))
+    }
+    /// What the node lost when its power went last.
+    fn lost(&self, _node: &str) -> Option<Lost> {
+        None
+    }
+    /// Makes each fsync of a node take so much longer; zero ends it.
+    fn delay_fsync(&self, node: &str, _delay: Duration) -> Result<(), Error> {
+        Err(Error(format!("the disk of {node} is not ours")))
+    }
+    /// Makes each fsync of a node fail, or no longer.
+    fn fail_fsync(&self, node: &str, _fails: bool) -> Result<(), Error> {
+        Err(Error(format!("the disk of {node} is not ours")))
+    }
+    /// How many fsyncs of the node came late or failed so far.
+    fn troubled_fsyncs(&self, _node: &str) -> u64 {
+        0
+    }
+    /// Copies the data directory of a node that is down; how many files that are.
+    fn copy_data(&self, node: &str) -> Result<u64, Error> {
+        Err(Error(format!("the data of {node} are not ours")))
+    }
+    /// How many files the last restore changed; nothing between a copy and its restore.
+    fn restored(&self, _node: &str) -> Option<u64> {
+        None
+    }
+    /// Puts the last copy in the place of the data of a node that is down; how many files had changed since.
+    fn restore_data(&self, node: &str) -> Result<u64, Error> {
+        Err(Error(format!("the data of {node} are not ours")))
+    }
 }

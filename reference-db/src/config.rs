@@ -259,6 +259,9 @@ impl ModeArgs {
         if self.mode != Mode::Partitioned {
             refuse_foreign(&self.sharded.given(), "partitioned", &word(self.mode))?;
         }
+        if self.bug == Some(Bug::SkipFsync) && self.fsync != FsyncPolicy::Always {
+            return Err("--bug skip-fsync goes with --fsync always: without it nothing is claimed".to_string());
+        }
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
@@ -336,6 +339,16 @@ fn refuse_foreign(flags: &[(&str, bool)], theirs: &str, ours: &str) -> Result<()
 }
 
 impl ModeConfig {
+    /// Whether a planted mistake lets commits end before the disk has them, whatever [`ModeConfig::fsync`] says.
+    pub fn skips_fsync(&self) -> bool {
+        let bug = match &self.policy {
+            Policy::SingleLeader(mode) => mode.bug,
+            Policy::Raft(mode) => mode.bug,
+            _ => None,
+        };
+        bug == Some(Bug::SkipFsync)
+    }
+
     /// The short label, the same in flags, files and reports.
     pub fn label(&self) -> String {
         let mut label = match &self.policy {
@@ -442,7 +455,7 @@ impl SingleLeader {
             Bug::EarlyVisible => (self.ack != Ack::Async && replaces, "--ack semi-sync or sync and a failover"),
             Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
             Bug::ForgetTailDiscard => (replaces, "a failover"),
-            Bug::ApplyOutOfOrder => (true, ""),
+            Bug::ApplyOutOfOrder | Bug::SkipFsync => (true, ""),
             _ => (false, "another mode"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
@@ -551,6 +564,9 @@ mod tests {
             ("--mode multi-leader --bug leave-tie", "--conflicts lww"),
             ("--mode multi-leader --bug forget-hint", "--mode leaderless"),
             ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
+            ("--bug skip-fsync --fsync never", "--fsync always"),
+            ("--mode multi-leader --bug skip-fsync", "--mode single-leader or raft"),
+            ("--mode leaderless --bug skip-fsync", "--mode single-leader or raft"),
             ("--datacentres 2", "leaderless or multi-leader"),
             ("--mode raft --reads any", "--reads any goes with"),
             ("--mode raft --ack sync", "--ack goes with --mode single-leader"),

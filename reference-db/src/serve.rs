@@ -94,7 +94,8 @@ fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyh
     let began = Instant::now();
     raise_descriptors();
     std::fs::create_dir_all(&arguments.dir).with_context(|| format!("creating {}", arguments.dir.display()))?;
-    let fsync = if config.fsync == FsyncPolicy::Always { Fsync::Always } else { Fsync::Never };
+    let syncs = config.fsync == FsyncPolicy::Always && !config.skips_fsync();
+    let fsync = if syncs { Fsync::Always } else { Fsync::Never };
     let mut store =
         Store::open(&arguments.dir, fsync).with_context(|| format!("opening {}", arguments.dir.display()))?;
     let seed = leaderless::hash(&[&arguments.name, &arguments.seed.to_string()]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser};
-use gainsay_nemesis::backends::{ClockChoice, NetworkChoice, ProcessChoice, Wanted};
+use gainsay_nemesis::backends::Wanted;
 
 use super::options::{duration, one, usage};
 use super::run::{Prepared, RunArgs, Runner, prepare};
@@ -76,8 +76,7 @@ pub fn main(args: &GalleryArgs) -> anyhow::Result<Exit> {
     anyhow::ensure!(args.time_limit >= SHORTEST, usage(format!("--time-limit: at least {} s", SHORTEST.as_secs())));
     let staged = chosen.into_iter().map(|scenario| stage(scenario, args)).collect::<anyhow::Result<Vec<_>>>()?;
     let sides: Vec<&Prepared> = staged.iter().flat_map(|staged| [&staged.breaks, &staged.holds]).collect();
-    let automatic = Wanted { network: NetworkChoice::Auto, processes: ProcessChoice::Auto, clock: ClockChoice::Auto };
-    let runner = Runner::start(automatic, &sides)?;
+    let runner = Runner::start(Wanted::default(), &sides)?;
     let (mut exit, mut all) = (Exit::Held, Vec::new());
     for staged in &staged {
         let Some(shown) = show(staged, &runner)? else {

@@ -6,7 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use gainsay_checker::Judgement;
-use gainsay_nemesis::backends::{self, Chosen, Clock, ClockChoice, NetworkChoice, ProcessChoice, Wanted};
+use gainsay_nemesis::backends::{
+    self, Chosen, Clock, ClockChoice, DiskChoice, Disks, NetworkChoice, ProcessChoice, Wanted,
+};
+use gainsay_nemesis::disk;
+use gainsay_nemesis::faults::needs_disk;
 use gainsay_workloads::{Capabilities, WORKLOADS, Workload};
 
 use super::options::{Count, duration, names, nodes, one, rate, usage};
@@ -108,7 +112,7 @@ pub struct LoadArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultArgs {
-    /// Which faults: partition, kill, pause, clock, packet, switchover; none, all
+    /// Which faults: partition, kill, pause, clock, packet, switchover, power, restore, disk-slow, disk-error; none, all
     #[arg(long, value_name = "LIST", default_value = DEFAULT_NEMESIS, env = "GAINSAY_NEMESIS")]
     pub nemesis: String,
     /// Whom they hit: one, minority, majority, primaries, all
@@ -132,6 +136,15 @@ pub struct FaultArgs {
     /// How clocks are skewed: auto, vdso, none
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub clock: ClockChoice,
+    /// How disks fail: auto, fuse, none
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub disk: DiskChoice,
+    /// What is left of unsynced writes without power: lose (nothing), torn (some sectors), prefix (the first of them)
+    #[arg(long, value_name = "HOW", default_value = "lose")]
+    pub power: disk::Mode,
+    /// Without power, names return too that were changed since a directory was synced
+    #[arg(long)]
+    pub power_names: bool,
 }
 
 /// The names of the nodes.
@@ -262,7 +275,9 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
             }
         }
     }
+    let faulty = disk::Options { mode: args.faults.power, names: args.faults.power_names, ..disk::Options::default() };
     let config = RunConfig {
+        disk: nemesis.iter().any(|kind| needs_disk(kind)).then_some(faulty),
         database: args.db.clone(),
         label: database.label(),
         workload: workload.name.to_string(),
@@ -346,7 +361,7 @@ fn abilities(without: &str) -> anyhow::Result<Capabilities> {
 
 /// What was asked of the backends.
 pub fn wanted(faults: &FaultArgs) -> Wanted {
-    Wanted { network: faults.network, processes: faults.processes, clock: faults.clock }
+    Wanted { network: faults.network, processes: faults.processes, clock: faults.clock, disk: faults.disk }
 }
 
 /// The container of processes that all runs of this process share.
@@ -363,8 +378,8 @@ impl Runner {
         let chosen = backends::choose(wanted, &probe).map_err(|error| usage(error.to_string()))?;
         if prepared.iter().any(|prepared| !prepared.config.nemesis.is_empty()) {
             talk::line(&format!(
-                "faults by: network {}, processes {}, clock {}",
-                chosen.network, chosen.processes, chosen.clock
+                "faults by: network {}, processes {}, clock {}, disk {}",
+                chosen.network, chosen.processes, chosen.clock, chosen.disk
             ));
             for note in &chosen.notes {
                 talk::line(&format!("  {note}"));
@@ -386,6 +401,10 @@ impl Runner {
         let mut config = prepared.config.clone();
         if self.chosen.clock == Clock::None {
             config.nemesis.retain(|kind| kind != "clock");
+        }
+        if self.chosen.disk == Disks::None {
+            config.nemesis.retain(|kind| !needs_disk(kind));
+            config.disk = None;
         }
         config.seed = config.seed.wrapping_add(n);
         config.command = format!("{} --seed {}", prepared.words.join(" "), config.seed);
@@ -419,6 +438,14 @@ fn refuse_impossible(chosen: &Chosen, prepared: &[&Prepared]) -> anyhow::Result<
         let why = chosen.notes.iter().find(|note| note.starts_with("clock")).cloned();
         let why = why.unwrap_or_else(|| "--clock none".to_string());
         return Err(usage(format!("--nemesis clock: clocks can't be set here ({why}); leave clock out of --nemesis")));
+    }
+    // `all` is no name: what can't be done is left out, which has been said.
+    let disk = prepared.iter().filter(|prepared| prepared.args.faults.nemesis != "all");
+    let kind = disk.flat_map(|prepared| &prepared.config.nemesis).find(|kind| needs_disk(kind));
+    if let (Disks::None, Some(kind)) = (chosen.disk, kind) {
+        let why = chosen.notes.iter().find(|note| note.starts_with("disk")).cloned();
+        let why = why.unwrap_or_else(|| "--disk none".to_string());
+        return Err(usage(format!("--nemesis {kind}: disks can't fail here ({why}); leave {kind} out of --nemesis")));
     }
     Ok(())
 }

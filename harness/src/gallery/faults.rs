@@ -65,6 +65,8 @@ pub enum Deed {
     Clock(i64),
     /// Delays what goes to and from other nodes by so many milliseconds, more or less by so many.
     Slow(u64, u64),
+    /// Copies the data, and puts the copy back so many milliseconds later.
+    Restore(u64),
 }
 
 impl Faults {
@@ -99,6 +101,7 @@ impl Strike {
             Deed::Kill => ("kill", Params::Nothing),
             Deed::Pause => ("pause", Params::Nothing),
             Deed::Clock(offset_ms) => ("clock", Params::Clock { offset_ms }),
+            Deed::Restore(age_ms) => ("restore", Params::Restore { age_ms }),
             Deed::Slow(delay_ms, jitter_ms) => ("packet", Params::Packet { delay_ms, jitter_ms, loss_percent: 0 }),
         };
         let victims = match self.whom {

@@ -9,7 +9,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::Privilege;
-use crate::container::{map_same_user, mount_fresh_proc};
+use crate::container::{map_same_user, mount_fresh_proc, own_mounts};
+use crate::disk::{Disk, Options};
 use crate::switch::open_tun;
 
 /// An ability, or one line that says why it is refused.
@@ -34,6 +35,8 @@ pub struct Probe {
     pub ptrace: Ability,
     /// A seccomp filter with a listener.
     pub seccomp_listener: Ability,
+    /// A FUSE file system in a mount namespace.
+    pub fuse_mount: Ability,
 }
 
 /// The setting that Ubuntu 24.04 brought: user namespaces come without capabilities.
@@ -80,6 +83,7 @@ pub fn probe() -> Probe {
         pid_namespace: within(try_pid_namespace),
         ptrace: attempt(try_ptrace),
         seccomp_listener: attempt(try_seccomp_listener),
+        fuse_mount: within(try_fuse_mount),
     }
 }
 
@@ -225,6 +229,21 @@ fn try_ptrace() -> Ability {
             seen
         }
     }
+}
+
+/// Mounts a disk over the directory of temporary files, which nobody else sees, and looks through it.
+fn try_fuse_mount() -> Ability {
+    own_mounts().map_err(|error| error.0)?;
+    let place = std::env::temp_dir();
+    let say = |why: &dyn std::fmt::Display| {
+        format!(
+            "a FUSE mount is refused ({why}); it takes the module fuse (modprobe fuse), /dev/fuse, and leave to mount (in a container: --device /dev/fuse --cap-add SYS_ADMIN)"
+        )
+    };
+    let disk = Disk::mount(&place, Options::default()).map_err(|error| say(&error))?;
+    fs::read_dir(&place).and_then(|mut entries| entries.next().transpose()).map_err(|error| say(&error))?;
+    drop(disk);
+    Ok(())
 }
 
 fn try_seccomp_listener() -> Ability {

@@ -10,10 +10,13 @@ use crate::schedule::Params;
 use crate::target::{Body, Target};
 
 mod clock;
+mod disk;
 mod kill;
 mod packet;
 mod partition;
 mod pause;
+mod power;
+mod restore;
 mod switchover;
 
 /// How long a connect may take before a probe calls it timed out.
@@ -109,7 +112,36 @@ pub const FAULTS: &[Entry] = &[
         needs: "a database that can change its leader when told to",
         fault: &switchover::Switchover,
     },
+    Entry {
+        name: "power",
+        about: "kills a node and loses what it had not fsynced, as a machine does whose power goes",
+        needs: "FUSE, for a disk that remembers what was synced",
+        fault: &power::Power,
+    },
+    Entry {
+        name: "restore",
+        about: "puts a copy that was taken a second ago in the place of a node's data",
+        needs: "nodes started by the harness",
+        fault: &restore::Restore,
+    },
+    Entry {
+        name: "disk-slow",
+        about: "makes every fsync of a node take 50 to 400 ms longer",
+        needs: "FUSE, for a disk of the harness's own",
+        fault: &disk::Disk::Slow,
+    },
+    Entry {
+        name: "disk-error",
+        about: "makes every fsync of a node fail with EIO",
+        needs: "FUSE, for a disk of the harness's own",
+        fault: &disk::Disk::Error,
+    },
 ];
+
+/// Whether a kind needs the nodes to have disks of the harness's own.
+pub fn needs_disk(kind: &str) -> bool {
+    matches!(kind, "power" | "disk-slow" | "disk-error")
+}
 
 /// The row of a fault; the error lists all names.
 pub fn find(kind: &str) -> Result<&'static Entry, Error> {

@@ -100,6 +100,11 @@ impl Node {
         }
     }
 
+    /// Where the program runs, which is where its data are.
+    pub(super) fn directory(&self) -> Option<std::path::PathBuf> {
+        self.life().spawn.as_ref().map(|spawn| spawn.cwd.clone())
+    }
+
     pub(super) fn pid(&self) -> Option<i32> {
         let mut life = self.life();
         life.look();

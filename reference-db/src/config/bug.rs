@@ -53,6 +53,8 @@ pub enum Bug {
     /// After a repair the new predecessor does not send what the dead node had not passed on, only numbers in its place: acknowledged writes are
     /// missing further down.
     SkipResend,
+    /// Claims `--fsync always` and never syncs: acknowledged writes are lost with the power, never with the process.
+    SkipFsync,
     /// Values are stored without what their writers had seen on other shards: whoever reads an answer need not find its question.
     ForgetDependency,
 }

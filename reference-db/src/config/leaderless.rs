@@ -176,6 +176,7 @@ impl LeaderlessArgs {
             }
             Bug::AckAtHead | Bug::SkipResend => "--mode chain",
             Bug::ForgetDependency => "--mode partitioned",
+            Bug::SkipFsync => "--mode single-leader or raft",
             _ => return Ok(()),
         };
         Err(format!("--bug {} goes with {needs}", word(bug)))

@@ -191,6 +191,7 @@ impl MultiLeader {
             }
             Bug::AckAtHead | Bug::SkipResend => (false, "--mode chain"),
             Bug::ForgetDependency => (false, "--mode partitioned"),
+            Bug::SkipFsync => (false, "--mode single-leader or raft"),
             _ => (false, "--mode leaderless"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }

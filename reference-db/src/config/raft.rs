@@ -32,9 +32,10 @@ impl Raft {
             Some(Bug::StaleReadIndex) if lease => {
                 Err("--bug stale-read-index goes with --reads index: a lease does not ask".to_string())
             }
-            None | Some(Bug::ForgetVote | Bug::AckBeforeCommit | Bug::StaleReadIndex | Bug::ApplyUncommitted) => {
-                Ok(Raft { lease, bug })
-            }
+            None
+            | Some(
+                Bug::ForgetVote | Bug::AckBeforeCommit | Bug::StaleReadIndex | Bug::ApplyUncommitted | Bug::SkipFsync,
+            ) => Ok(Raft { lease, bug }),
             Some(bug) => Err(format!("--bug {} does not go with --mode raft", word(bug))),
         }
     }

@@ -1,6 +1,7 @@
 //! Real runs of the real program, watched from outside. One binary, so that at most two runs share two cores.
 
 mod arguments;
+mod disks;
 mod endings;
 mod faults;
 mod gallery;
