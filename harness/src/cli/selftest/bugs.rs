@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use gainsay_checker::finding::{Finding, Outcome};
 use gainsay_checker::{Judgement, judge::thousands};
-use gainsay_nemesis::backends::{ClockChoice, NetworkChoice, ProcessChoice, Wanted};
+use gainsay_nemesis::backends::Wanted;
 use serde::Serialize;
 
 use super::SelftestArgs;
@@ -91,8 +91,7 @@ pub fn main(args: &SelftestArgs) -> anyhow::Result<Exit> {
         .iter()
         .map(|row| prepared(row, Kind { bug: true, faults: true }, args.seed, args))
         .collect::<anyhow::Result<_>>()?;
-    let automatic = Wanted { network: NetworkChoice::Auto, processes: ProcessChoice::Auto, clock: ClockChoice::Auto };
-    let runner = Runner::start(automatic, &first.iter().collect::<Vec<_>>())?;
+    let runner = Runner::start(Wanted::default(), &first.iter().collect::<Vec<_>>())?;
     if !args.json {
         talk::result(&heading());
     }

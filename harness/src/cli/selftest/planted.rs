@@ -122,6 +122,16 @@ pub const ROWS: &[Row] = &[
         alone: false,
     },
     Row {
+        bug: Bug::SkipFsync,
+        about: "a node says that it syncs and does not",
+        mode: "--ack async --failover off --reads leader",
+        setting: "--workload register --nodes 1 --rate 400",
+        harm: Harm::Kind("power"),
+        under: "the power fails",
+        breaks: "lost-writes",
+        alone: false,
+    },
+    Row {
         bug: Bug::AckAtHead,
         about: "the head of a chain acknowledges what only its own disk has",
         mode: "--mode chain",
