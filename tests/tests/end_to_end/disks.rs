@@ -18,7 +18,11 @@ fn refused(said: &str) -> bool {
 
 #[test]
 fn losing_power_loses_what_was_not_synced_and_nothing_else() {
-    let sides = [("--nemesis power", "held"), ("--nemesis power --fsync never", "broken"), ("--nemesis power --bug skip-fsync", "broken")];
+    let sides = [
+        ("--nemesis power", "held"),
+        ("--nemesis power --fsync never", "broken"),
+        ("--nemesis power --bug skip-fsync", "broken"),
+    ];
     for (flags, expected) in sides {
         let scene = scene();
         let ended = scene.run(&format!("{ALONE} --guarantees lost-writes {flags}"));
@@ -28,7 +32,10 @@ fn losing_power_loses_what_was_not_synced_and_nothing_else() {
         let verdict = scene.verdict();
         assert_eq!(verdict.of("lost-writes"), expected, "{flags}: {}", ended.stderr);
         let faults = verdict.0["faults"].as_array().cloned().unwrap_or_default();
-        assert!(faults.iter().all(|fault| fault["kind"] == "power" && fault["effect"] == "proven"), "{flags}: {faults:?}");
+        assert!(
+            faults.iter().all(|fault| fault["kind"] == "power" && fault["effect"] == "proven"),
+            "{flags}: {faults:?}"
+        );
         assert_eq!(json(&scene.run_dir().join("run.json"))["backends"]["disk"], "fuse");
         scene.nothing_left();
     }
