@@ -7,20 +7,17 @@ use super::{Deed, Faults, Scenario, Side, Strike, Whom};
 pub const SCENARIOS: &[Scenario] = &[Scenario {
     name: "old-copy",
     figure: "",
-    about: "A replica is put back from a copy of a second ago: writes that it confirmed are now on fewer replicas than a read counts on.",
-    under: "one node after another put back to its data of a second ago",
-    setting: "--workload register --nodes 5 --rate 600",
+    about: "Two replicas of three are put back from copies of a second ago: what they confirmed meanwhile is on fewer replicas than a read counts on.",
+    under: "two nodes put back to their data of a second ago",
+    setting: "--workload register --nodes 3 --rate 600",
     faults: Faults::Every(
         2_600,
-        &[
-            Strike { at_ms: 400, lasts_ms: 1_200, whom: Whom::Nodes(&["n2"]), deed: Deed::Restore(1_100) },
-            Strike { at_ms: 1_700, lasts_ms: 1_100, whom: Whom::Nodes(&["n4"]), deed: Deed::Restore(1_000) },
-        ],
+        &[Strike { at_ms: 400, lasts_ms: 1_400, whom: Whom::Nodes(&["n2", "n3"]), deed: Deed::Restore(900) }],
     ),
     breaks: Side {
-        mode: "--mode leaderless --n 5 --w 3 --r 3 --anti-entropy off --read-repair off",
+        mode: "--mode leaderless --n 3 --w 2 --r 2 --anti-entropy off --read-repair off",
         claims: &[Breaks("read-your-writes")],
     },
-    holds: Side { mode: "--mode leaderless --n 5 --w 4 --r 4", claims: &[Holds("read-your-writes")] },
-    prevented_by: "Quorums that overlap in more replicas than are put back, or a replica that comes back empty under a new name and is filled by the others.",
+    holds: Side { mode: "--mode leaderless --n 3 --w 3 --r 3", claims: &[Holds("read-your-writes")] },
+    prevented_by: "A read that asks more replicas than are put back, after a write that reached all; or a replica that comes back empty, under a new name, and is filled by the others.",
 }];

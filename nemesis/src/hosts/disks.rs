@@ -11,10 +11,13 @@ use crate::Error;
 use crate::backends::Disks;
 use crate::disk::{Disk, Lost, Options};
 
+/// A disk, and what was lost on it last.
+type Mounted = (Arc<Disk>, Option<Lost>);
+
 /// The disks that are mounted, and what was lost on them last.
 pub(super) struct NodeDisks {
     available: Disks,
-    mounted: Mutex<HashMap<String, (Arc<Disk>, Option<Lost>)>>,
+    mounted: Mutex<HashMap<String, Mounted>>,
     /// How many files the last restore of a node changed.
     restored: Mutex<HashMap<String, u64>>,
 }
@@ -24,7 +27,7 @@ impl NodeDisks {
         NodeDisks { available, mounted: Mutex::default(), restored: Mutex::default() }
     }
 
-    fn mounted(&self) -> MutexGuard<'_, HashMap<String, (Arc<Disk>, Option<Lost>)>> {
+    fn mounted(&self) -> MutexGuard<'_, HashMap<String, Mounted>> {
         self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
