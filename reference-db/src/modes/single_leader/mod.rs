@@ -37,6 +37,7 @@ mod lag;
 mod message;
 mod replication;
 mod requests;
+mod statements;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -173,6 +174,7 @@ impl Node {
             wall: i64::MIN,
             lag: lag::Lag::new(wall_clock()),
         };
+        store.with_tables()?;
         node.reload(store)?;
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
         if node.policy.lease && term > 0 {

@@ -123,6 +123,14 @@ impl Node {
 
     /// Does all operations or none; the changes become one entry.
     fn execute(&mut self, store: &mut Store, ops: &[Operation]) -> Result<Result<Vec<Outcome>, Refusal>, StoreError> {
+        if ops.iter().any(|operation| matches!(operation, Operation::Sql { .. })) {
+            return self.transact(store, ops);
+        }
+        let of_tables = |operation: &&Operation| operation.writes() && store.is_sql(operation.key());
+        if let Some(operation) = ops.iter().find(of_tables) {
+            let why = format!("{} is a row of a table; write it by the operation sql", operation.key());
+            return Ok(Err(Refusal::definite(Code::BadRequest, why)));
+        }
         let mut overlay: HashMap<&str, Option<Cell>> = HashMap::new();
         let mut order: Vec<&str> = Vec::new();
         let mut results = Vec::with_capacity(ops.len());
