@@ -8,6 +8,7 @@
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.
 
+pub mod changes;
 mod journal;
 pub mod sql;
 mod tables;
