@@ -10,6 +10,7 @@ mod claim;
 mod consensus;
 mod faults;
 mod leaderless;
+mod logs;
 mod multi_leader;
 mod partitioned;
 mod reads;
@@ -56,6 +57,7 @@ pub struct Side {
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
     let families = [
         single_leader::SCENARIOS,
+        logs::SCENARIOS,
         reads::SCENARIOS,
         chain::SCENARIOS,
         partitioned::SCENARIOS,

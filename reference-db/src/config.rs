@@ -560,6 +560,8 @@ mod tests {
             ("--mode leaderless --bug leave-tie", "--mode multi-leader"),
             ("--datacentres 2", "leaderless or multi-leader"),
             ("--mode raft --reads any", "--reads any goes with"),
+            ("--mode raft --log statement", "--log goes with --mode single-leader, not with raft"),
+            ("--literals on", "--literals goes with --log statement"),
             ("--mode raft --ack sync", "--ack goes with --mode single-leader"),
             ("--mode raft --bug leave-tie", "does not go with --mode raft"),
             ("--mode raft --reads lease --bug stale-read-index", "--reads index"),
@@ -611,6 +613,15 @@ mod tests {
             let promises = promises(&format!("--reads {reads}"));
             assert!(session.iter().all(|name| !promises.contains(name)), "{reads}: {promises:?}");
         }
+    }
+
+    #[test]
+    fn a_statement_log_promises_equal_replicas_only_with_literals() {
+        let converges = |flags: &str| config(flags).expect("flags").promises().contains(&"convergence");
+        assert!(converges("--log mixed") && converges("--log statement --literals on"));
+        assert!(!converges("--log statement"));
+        let label = config("--log statement").expect("flags").label();
+        assert!(label.ends_with("log=statement literals=off"), "{label}");
     }
 
     #[test]

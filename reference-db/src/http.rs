@@ -2,7 +2,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `POST /v1/txn` | operations, one or several at once |
+//! | `POST /v1/txn` | operations, one or several at once; single-leader also `{"op": "sql", "text": "insert into u_…"}` on tables whose names begin with `u_` |
 //! | `POST /v1/replica` | `{"get": key}`, `{"put": key, "row": row, "home": node it stands in for}` or `{"mend": key, "row": row}`: for clients that coordinate a leaderless quorum themselves |
 //! | `GET /v1/health` | the run's identity, and whether clients can be served |
 //! | `GET /v1/status` | role, term, position, who leads, the node's wall clock |

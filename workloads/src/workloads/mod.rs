@@ -5,6 +5,7 @@ mod dialogue;
 mod register;
 mod session;
 mod set;
+mod statements;
 mod watchers;
 mod write_once;
 
@@ -19,4 +20,5 @@ pub const WORKLOADS: &[Workload] = &[
     write_once::WORKLOAD,
     dialogue::WORKLOAD,
     watchers::WORKLOAD,
+    statements::WORKLOAD,
 ];

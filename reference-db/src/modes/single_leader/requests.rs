@@ -7,6 +7,7 @@ use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
 use crate::config::Bug;
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
+use crate::store::sql;
 use crate::store::{Change, Store, StoreError};
 use crate::value::Cell;
 
@@ -201,7 +202,11 @@ impl Node {
         if self.cache.front().is_none_or(|oldest| oldest.index > self.committed + 1) {
             return self.last;
         }
-        let touches = |key: &str| request.ops.iter().any(|operation| operation.key() == key);
+        // A statement may touch any row.
+        let touches = |key: &str| {
+            let of = |asked: &str| asked == key || (key == sql::RUN && asked.starts_with(sql::KEYS));
+            request.ops.iter().any(|operation| of(operation.key()))
+        };
         let open = self.cache.iter().rev().take_while(|entry| entry.index > self.committed);
         let newest = open.into_iter().find(|entry| entry.changes.iter().any(|(key, _)| touches(key)));
         let opened = self.terms.last().map_or(0, |(_, first)| *first);

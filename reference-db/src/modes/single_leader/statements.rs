@@ -12,6 +12,7 @@
 
 use super::{Node, wall_clock};
 use crate::config::LogFormat;
+use crate::mode::Output;
 use crate::operation::{Code, Operation, Outcome, Refusal, apply};
 use crate::store::sql::{self, Ran, SqlError};
 use crate::store::{Change, Store, StoreError};
@@ -50,6 +51,15 @@ impl Node {
         let entry = self.entry(done.changes);
         self.write(store, entry)?;
         Ok(Ok(done.results))
+    }
+
+    /// Says so when a statement that ran on the leader failed here: this replica has differed from it before, or does now.
+    pub fn note_failed_statements(&mut self, store: &Store, out: &mut Vec<Output>) {
+        let failed = store.failed_statements();
+        if failed > self.failed_statements {
+            out.push(Output::Say(format!("{failed} statements of the log failed here, which had run on the leader")));
+            self.failed_statements = failed;
+        }
     }
 
     fn on_key(

@@ -1,6 +1,6 @@
 //! What can be learnt from a statement's text, token by token: no more than what the authorizer cannot tell.
 
-use super::guard::is_clock_or_chance;
+use super::guard::{WATCH, is_clock_or_chance};
 
 /// A token: where it lies, and whether it is a word, a string or something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,10 @@ pub fn refusal(text: &str) -> Option<String> {
     let known = ["select", "with", "insert", "replace", "update", "delete", "create", "drop"];
     if verb(text).is_none_or(|verb| !known.contains(&verb.as_str())) {
         return Some(format!("a statement begins with one of {}", known.join(", ")));
+    }
+    let bare = |token: &Token<'_>| token.text.trim_matches(['"', '`']).to_ascii_lowercase();
+    if tokens(text).iter().any(|token| token.kind != Kind::Text && bare(token).starts_with(WATCH)) {
+        return Some(format!("names with {WATCH} are the store's own"));
     }
     words(text).find(|word| refused(word)).map(|word| format!("{} is not allowed here", word.to_uppercase()))
 }
