@@ -123,8 +123,10 @@ pub fn refusal(text: &str) -> Option<String> {
     if verb(text).is_none_or(|verb| !known.contains(&verb.as_str())) {
         return Some(format!("a statement begins with one of {}", known.join(", ")));
     }
-    let bare = |token: &Token<'_>| token.text.trim_matches(['"', '`']).to_ascii_lowercase();
-    if tokens(text).iter().any(|token| token.kind != Kind::Text && bare(token).starts_with(WATCH)) {
+    // SQLite takes a string for a name where only a name can be.
+    let bare = |token: &Token<'_>| token.text.trim_matches(['"', '`', '\'']).to_ascii_lowercase();
+    let may_be_name = |token: &Token<'_>| token.kind != Kind::Text || defines(text);
+    if tokens(text).iter().any(|token| may_be_name(token) && bare(token).starts_with(WATCH)) {
         return Some(format!("names with {WATCH} are the store's own"));
     }
     words(text).find(|word| refused(word)).map(|word| format!("{} is not allowed here", word.to_uppercase()))
