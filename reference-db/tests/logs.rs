@@ -103,13 +103,16 @@ fn what_a_statement_did_without_the_update_hook_is_copied_too() {
             "insert into u_notes values (1, 'a'), (2, 'b'), (3, 'c')",
             "insert or replace into u_notes values (4, 'b')",
             "update u_notes set id = 9 where id = 1",
+            "insert into u_notes values (20, 'it''s' || char(0, 10) || 'ö'), (21, 1e300 / 3), (22, x'00ff'), (23, null)",
+            "update u_notes set body = body where id >= 20",
             "update u_notes set body = case body when 'a' then 'c' else 'x' end where id in (3, 9)",
         ] {
-            let _ = ask(&mut world, sql(&[text]));
+            ask(&mut world, sql(&[text])).expect(text);
         }
         assert!(settled(&mut world) && same(&world), "{flags}");
         let rows = world.disk(0).rows;
         assert!(!rows.iter().any(|(key, _)| key == "sql/row/u_notes/2"), "{flags}: {rows:?}");
+        assert!(rows.iter().any(|(_, cell)| format!("{cell:?}").contains("X'697427730")), "{flags}: {rows:?}");
         ask(&mut world, sql(&["delete from u_notes"])).expect("all go");
         assert!(settled(&mut world) && same(&world), "{flags}");
         assert!(!world.disk(1).rows.iter().any(|(key, _)| key.starts_with("sql/row/u_notes")), "{flags}");

@@ -108,8 +108,15 @@ fn named(name: &str) -> String {
 
 /// The expression that writes a whole row as literals; `of` is `new.`, `old.` or nothing.
 fn literals(columns: &[(String, bool)], of: &str) -> String {
-    let each: Vec<String> = columns.iter().map(|(name, _)| format!("quote({of}{})", named(name))).collect();
-    each.join("||','||")
+    let each = columns.iter().map(|(name, _)| {
+        let value = format!("{of}{}", named(name));
+        // `quote` ends a text at its first NUL.
+        format!(
+            "CASE WHEN typeof({value}) = 'text' AND instr({value}, char(0)) \
+             THEN 'CAST(X''' || hex({value}) || ''' AS TEXT)' ELSE quote({value}) END"
+        )
+    });
+    each.collect::<Vec<_>>().join("||','||")
 }
 
 /// What a key of users' tables holds.
