@@ -10,7 +10,6 @@ mod claim;
 mod consensus;
 mod faults;
 mod leaderless;
-mod logs;
 mod multi_leader;
 mod partitioned;
 mod reads;
@@ -57,7 +56,6 @@ pub struct Side {
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
     let families = [
         single_leader::SCENARIOS,
-        logs::SCENARIOS,
         reads::SCENARIOS,
         chain::SCENARIOS,
         partitioned::SCENARIOS,
