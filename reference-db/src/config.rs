@@ -5,6 +5,7 @@
 mod bug;
 mod chain;
 mod leaderless;
+mod log;
 mod multi_leader;
 mod partitioned;
 mod raft;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::bug::Bug;
 pub use self::chain::Chain;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
+pub use self::log::{LogArgs, LogFormat};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 pub use self::partitioned::{KeyPlacement, Partitioned, PartitionedArgs};
 pub use self::raft::Raft;
@@ -60,14 +62,6 @@ pub enum OnSyncLoss {
     Wait,
     /// It goes on as if asynchronous, quietly.
     Async,
-}
-
-/// What travels from a leader to its followers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// The rows that each transaction changed.
-    Row,
 }
 
 /// Who replaces a leader.
@@ -125,9 +119,6 @@ pub struct ModeArgs {
     /// single-leader: when a write is acknowledged [default: semi-sync]
     #[arg(long, value_enum)]
     pub ack: Option<Ack>,
-    /// single-leader: what travels to the followers
-    #[arg(long, value_enum, default_value = "row")]
-    pub log: LogFormat,
     /// single-leader: without a synchronous follower, wait or go on [default: wait]
     #[arg(long, value_enum)]
     pub on_sync_loss: Option<OnSyncLoss>,
@@ -158,6 +149,9 @@ pub struct ModeArgs {
     /// A deliberate mistake, to see that it is found
     #[arg(long, value_enum, value_name = "NAME")]
     pub bug: Option<Bug>,
+    /// The log of single-leader.
+    #[command(flatten)]
+    pub logs: LogArgs,
     /// The rest of leaderless.
     #[command(flatten)]
     pub leaderless: LeaderlessArgs,
@@ -202,6 +196,10 @@ pub struct SingleLeader {
     pub lease: bool,
     /// Where clients read.
     pub reads: ReadPolicy,
+    /// What travels to the followers.
+    pub log: LogFormat,
+    /// Whether a statement travels with literals in the place of clock and chance.
+    pub literals: bool,
     /// A deliberate mistake.
     pub bug: Option<Bug>,
 }
@@ -256,6 +254,9 @@ impl ModeArgs {
             Mode::Chain => Policy::Chain(self.chain()?),
             Mode::Partitioned => Policy::Partitioned(self.partitioned(nodes)?),
         };
+        if self.mode != Mode::SingleLeader {
+            refuse_foreign(&self.logs.given(), "single-leader", &word(self.mode))?;
+        }
         if self.mode != Mode::Partitioned {
             refuse_foreign(&self.sharded.given(), "partitioned", &word(self.mode))?;
         }
@@ -317,6 +318,8 @@ impl ModeArgs {
             fencing: self.fencing.is_none_or(Switch::is_on),
             lease: self.lease.is_none_or(Switch::is_on),
             reads: self.reads.unwrap_or(default_reads),
+            log: self.logs.format()?,
+            literals: self.logs.literals(),
             bug: self.bug,
         };
         policy.bug_fits()?;
@@ -368,6 +371,7 @@ impl ModeConfig {
                 if !mode.lease {
                     label += " lease=off";
                 }
+                label += &mode.log_label();
                 if let Some(bug) = mode.bug {
                     label += &format!(" bug={}", word(bug));
                 }
@@ -434,6 +438,7 @@ impl SingleLeader {
             ("--fencing", switch(self.fencing).to_string()),
             ("--lease", switch(self.lease).to_string()),
         ];
+        flags.extend(self.log_flags());
         flags.extend(self.bug.map(|bug| ("--bug", word(bug))));
         flags
     }
@@ -486,7 +491,7 @@ impl SingleLeader {
         if keeps {
             promises.extend(["monotonic-writes", "writes-follow-reads", "consistent-prefix"]);
         }
-        if self.failover == Failover::Off || self.fencing {
+        if (self.failover == Failover::Off || self.fencing) && self.log_converges() {
             promises.push("convergence");
         }
         if self.reads == ReadPolicy::Leader && self.lease && keeps {
@@ -519,6 +524,8 @@ mod tests {
             "--ack async --fencing off",
             "--mode leaderless --n 3 --w 2 --r 2 --versions lww",
             "--ack sync --lease off --fsync never",
+            "--log statement --literals on",
+            "--log mixed",
             "--mode multi-leader",
             "--mode multi-leader --followers 4 --topology star --ordering none --conflicts lww --reads leader",
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
@@ -569,6 +576,8 @@ mod tests {
             ("--mode leaderless --bug skip-fsync", "--mode single-leader or raft"),
             ("--datacentres 2", "leaderless or multi-leader"),
             ("--mode raft --reads any", "--reads any goes with"),
+            ("--mode raft --log statement", "--log goes with --mode single-leader, not with raft"),
+            ("--literals on", "--literals goes with --log statement"),
             ("--mode raft --ack sync", "--ack goes with --mode single-leader"),
             ("--mode raft --bug leave-tie", "does not go with --mode raft"),
             ("--mode raft --reads lease --bug stale-read-index", "--reads index"),
@@ -620,6 +629,15 @@ mod tests {
             let promises = promises(&format!("--reads {reads}"));
             assert!(session.iter().all(|name| !promises.contains(name)), "{reads}: {promises:?}");
         }
+    }
+
+    #[test]
+    fn a_statement_log_promises_equal_replicas_only_with_literals() {
+        let converges = |flags: &str| config(flags).expect("flags").promises().contains(&"convergence");
+        assert!(converges("--log mixed") && converges("--log statement --literals on"));
+        assert!(!converges("--log statement"));
+        let label = config("--log statement").expect("flags").label();
+        assert!(label.ends_with("log=statement literals=off"), "{label}");
     }
 
     #[test]

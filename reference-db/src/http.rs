@@ -2,11 +2,12 @@
 //!
 //! | | |
 //! |---|---|
-//! | `POST /v1/txn` | operations, one or several at once |
+//! | `POST /v1/txn` | operations, one or several at once; single-leader also `{"op": "sql", "text": "insert into u_…"}` on tables whose names begin with `u_` |
 //! | `POST /v1/replica` | `{"get": key}`, `{"put": key, "row": row, "home": node it stands in for}` or `{"mend": key, "row": row}`: for clients that coordinate a leaderless quorum themselves |
 //! | `GET /v1/health` | the run's identity, and whether clients can be served |
 //! | `GET /v1/status` | role, term, position, who leads, the node's wall clock |
 //! | `GET /v1/dump` | everything that this very replica holds, as of one position |
+//! | `GET /v1/changes?after=INDEX&limit=N` | single-leader: what at most N committed transactions after that index changed, as JSON lines: rows, then the commit record whose index is the next `after` |
 //! | `GET /v1/metrics` | counters and gauges, in Prometheus's text format |
 //! | `POST /v1/promote` | makes this node the leader; planned, it loses nothing |
 //!
@@ -38,6 +39,9 @@ use crate::store::snapshot;
 /// The longest that any request waits inside.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// How many transactions are told at once.
+const CHANGES: usize = 1_000;
+
 /// What the handlers share.
 pub struct Context {
     /// The run's identity.
@@ -68,6 +72,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/health", get(health))
         .route("/v1/status", get(status))
         .route("/v1/dump", get(dump))
+        .route("/v1/changes", get(changes))
         .route("/v1/metrics", get(metrics))
         .route("/v1/promote", post(promote))
         .fallback(nowhere)
@@ -228,6 +233,49 @@ async fn dump(State(context): Shared) -> Response {
     match tokio::task::spawn_blocking(move || read_dump(&context)).await {
         Ok(Ok(dump)) => Json(dump).into_response(),
         Ok(Err(error)) => refused(&Refusal::definite(Code::ShuttingDown, error)),
+        Err(error) => refused(&Refusal::definite(Code::ShuttingDown, error.to_string())),
+    }
+}
+
+/// Where change data capture begins, and how much of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+async fn changes(
+    State(context): Shared,
+    since: Result<axum::extract::Query<Since>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let since = match since {
+        Ok(axum::extract::Query(since)) => since,
+        Err(error) => return refused(&Refusal::definite(Code::BadRequest, error.body_text())),
+    };
+    if !matches!(context.policy, Policy::SingleLeader(_)) {
+        return refused(&Refusal::definite(Code::Unsupported, "changes are told by --mode single-leader alone"));
+    }
+    let limit = since.limit.unwrap_or(100).min(CHANGES);
+    let committed = published(&context).status.committed;
+    let path = context.database.clone();
+    let read = move || crate::store::changes::read(&path, since.after, limit, committed);
+    let lines = match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(Ok(lines))) => lines,
+        Ok(Ok(Err(oldest))) => {
+            let why = format!("the log begins with {oldest} by now; begin a new copy with /v1/dump");
+            return refused(&Refusal::definite(Code::BadRequest, why));
+        }
+        Ok(Err(error)) => return refused(&Refusal::definite(Code::ShuttingDown, error.to_string())),
+        Err(error) => return refused(&Refusal::definite(Code::ShuttingDown, error.to_string())),
+    };
+    match lines.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>() {
+        Ok(lines) => {
+            let text: String = lines.into_iter().flat_map(|line| [line, "\n".to_string()]).collect();
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response()
+        }
         Err(error) => refused(&Refusal::definite(Code::ShuttingDown, error.to_string())),
     }
 }

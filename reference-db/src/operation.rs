@@ -59,10 +59,15 @@ pub enum Operation {
         /// The key.
         key: String,
     },
+    /// Runs a statement on users' tables, whose names begin with `u_`. Only in the mode single-leader, and only at the leader.
+    Sql {
+        /// The statement.
+        text: String,
+    },
 }
 
 impl Operation {
-    /// Its key.
+    /// Its key; of a statement, the one under which it travels.
     pub fn key(&self) -> &str {
         match self {
             Operation::Read { key }
@@ -72,6 +77,7 @@ impl Operation {
             | Operation::Add { key, .. }
             | Operation::Remove { key, .. }
             | Operation::Delete { key } => key,
+            Operation::Sql { .. } => crate::store::sql::RUN,
         }
     }
 
@@ -348,6 +354,9 @@ pub fn apply(operation: &Operation, held: Option<Cell>) -> Result<Applied, Refus
         Operation::Read { .. } => Ok(Applied { outcome: held.into(), change: None }),
         Operation::Write { value, .. } => changed(Some(Cell::Register(value.clone()))),
         Operation::Delete { .. } => changed(None),
+        Operation::Sql { .. } => {
+            Err(Refusal::definite(Code::Unsupported, "this mode has no tables; --mode single-leader has"))
+        }
         Operation::Cas { key, old, value } => match (held, old) {
             (None, None) => changed(Some(Cell::Register(value.clone()))),
             (Some(Cell::Register(held)), Some(old)) if held == *old => changed(Some(Cell::Register(value.clone()))),

@@ -8,7 +8,10 @@
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.
 
+pub mod changes;
 mod journal;
+pub mod sql;
+mod tables;
 mod versioned;
 
 use std::path::{Path, PathBuf};
@@ -59,6 +62,12 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     dirty: bool,
+    /// Whether keys under `sql/` are rows of users' tables.
+    tables: bool,
+    /// The undo image of what is applied already and is to be the next entry.
+    staged: Option<Vec<Change>>,
+    /// How many statements of the log failed here.
+    failed: u64,
 }
 
 const SCHEMA: &str = "
@@ -80,7 +89,7 @@ impl Store {
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(SCHEMA)?;
-        Ok(Store { connection, path, dirty: false })
+        Ok(Store { connection, path, dirty: false, tables: false, staged: None, failed: 0 })
     }
 
     /// Where the database is, for a second connection that reads a snapshot.
@@ -116,6 +125,10 @@ impl Store {
     }
 
     fn text(&self, key: &str) -> Result<Option<String>, StoreError> {
+        if self.is_sql(key) {
+            let cell = sql::held(&self.connection, key)?;
+            return Ok(cell.map(|cell| serde_json::to_string(&cell)).transpose()?);
+        }
         let mut query = self.connection.prepare_cached("SELECT cell FROM kv WHERE key = ?1")?;
         Ok(query.query_row([key], |row| row.get(0)).optional()?)
     }
@@ -123,6 +136,9 @@ impl Store {
     /// Sets what a key holds.
     pub fn put(&mut self, key: &str, cell: Option<&Cell>) -> Result<(), StoreError> {
         self.begin()?;
+        if self.is_sql(key) {
+            return sql::set(&self.connection, key, cell);
+        }
         match cell {
             Some(cell) => {
                 let text = serde_json::to_string(cell)?;
@@ -151,15 +167,10 @@ impl Store {
     /// Appends an entry and applies it, remembering what its keys held.
     pub fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
         self.begin()?;
-        // The undo image is a list of changes as JSON, put together from cells that are JSON already.
-        let mut undo = String::from("[");
-        for (key, cell) in &entry.changes {
-            let held = self.text(key)?;
-            let comma = if undo.len() > 1 { "," } else { "" };
-            undo += &format!("{comma}[{},{}]", serde_json::to_string(key)?, held.as_deref().unwrap_or("null"));
-            self.put(key, cell.as_ref())?;
-        }
-        undo.push(']');
+        let undo = match self.staged.take() {
+            Some(undo) => serde_json::to_string(&undo)?,
+            None => self.take_effect(&entry.changes)?,
+        };
         let changes = serde_json::to_string(&entry.changes)?;
         self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             entry.index as i64,
@@ -169,6 +180,23 @@ impl Store {
             entry.wall
         ])?;
         Ok(())
+    }
+
+    /// Applies changes. Answers the undo image, a list of changes as JSON.
+    fn take_effect(&mut self, changes: &[Change]) -> Result<String, StoreError> {
+        if changes.iter().any(|(key, _)| self.is_sql(key)) {
+            return Ok(serde_json::to_string(&self.apply_sql(changes)?)?);
+        }
+        // Put together from cells that are JSON already.
+        let mut undo = String::from("[");
+        for (key, cell) in changes {
+            let held = self.text(key)?;
+            let comma = if undo.len() > 1 { "," } else { "" };
+            undo += &format!("{comma}[{},{}]", serde_json::to_string(key)?, held.as_deref().unwrap_or("null"));
+            self.put(key, cell.as_ref())?;
+        }
+        undo.push(']');
+        Ok(undo)
     }
 
     /// Takes back every entry from `first` on, newest first; returns them, oldest first.
@@ -250,6 +278,9 @@ impl Store {
     /// Replaces everything by a snapshot that ends with entry `index` of `term`.
     pub fn install(&mut self, rows: &[(String, Cell)], terms: &[(u64, u64)]) -> Result<(), StoreError> {
         self.begin()?;
+        if self.tables {
+            sql::clear(&self.connection)?;
+        }
         for table in ["kv", "log", "terms"] {
             self.connection.execute(&format!("DELETE FROM {table}"), [])?;
         }
@@ -314,6 +345,7 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
         let (key, cell) = row?;
         rows.push((key, serde_json::from_str(&cell)?));
     }
+    rows.extend(sql::everything(&connection)?);
     let hints: i64 = connection.query_row("SELECT count(*) FROM hints", [], |row| row.get(0))?;
     Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)?, hints: hints as u64 })
 }

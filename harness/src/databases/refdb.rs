@@ -42,12 +42,14 @@ impl RefDb {
 struct RefDbClient {
     session: Session,
     merges: bool,
+    /// Whether texts written to keys under `sql/` are statements.
+    tables: bool,
 }
 
 impl Client for RefDbClient {
     fn call<'a>(&'a mut self, draft: &'a Draft) -> Answer<'a, Completion> {
         Box::pin(async move {
-            let ops = draft.steps.iter().map(|step| operation(&step.key, &step.action)).collect();
+            let ops = draft.steps.iter().map(|step| self.operation(&step.key, &step.action)).collect();
             match self.session.execute(ops).await {
                 Ok(reply) => success(draft, reply, self.merges),
                 Err(failed) => failure(draft, &failed),
@@ -61,6 +63,17 @@ impl Client for RefDbClient {
 
     fn renew(&mut self, session: u64) {
         self.session.renew(&session.to_string());
+    }
+}
+
+impl RefDbClient {
+    fn operation(&self, key: &Atom, action: &Action) -> Operation {
+        match (key, action) {
+            (Atom::Text(key), Action::Write(Atom::Text(text))) if self.tables && key.starts_with("sql/") => {
+                Operation::Sql { text: text.to_string() }
+            }
+            _ => operation(key, action),
+        }
     }
 }
 
@@ -258,7 +271,8 @@ impl Database for RefDb {
     fn client(&self, _: usize, session: u64, seed: u64) -> anyhow::Result<Box<dyn Client>> {
         let pool = self.pool().map_err(anyhow::Error::msg)?.clone();
         let session = Session::new(pool, &self.config, &session.to_string(), seed);
-        Ok(Box::new(RefDbClient { session, merges: self.merges() }))
+        let tables = matches!(self.config.policy, Policy::SingleLeader(_));
+        Ok(Box::new(RefDbClient { session, merges: self.merges(), tables }))
     }
 
     fn status<'a>(&'a self, node: &'a str) -> Answer<'a, Option<NodeStatus>> {

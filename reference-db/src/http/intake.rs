@@ -17,6 +17,8 @@ const BODY: usize = 2 << 20;
 const KEY: usize = 1 << 10;
 /// The longest text, in bytes.
 const TEXT: usize = 1 << 20;
+/// The longest statement, in bytes.
+const STATEMENT: usize = 64 << 10;
 /// The most operations of one request.
 const OPERATIONS: usize = 1_000;
 /// How long a body may take to arrive.
@@ -52,6 +54,10 @@ impl Bounded for Request {
                 | Operation::Add { value, .. }
                 | Operation::Remove { value, .. } => text(value),
                 Operation::Read { .. } | Operation::Delete { .. } => Ok(()),
+                Operation::Sql { text } if text.len() > STATEMENT => {
+                    Err(bad(format!("a statement of {} bytes; {STATEMENT} are allowed", text.len())))
+                }
+                Operation::Sql { .. } => Ok(()),
             }
         })
     }

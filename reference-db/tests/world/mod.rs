@@ -388,6 +388,11 @@ impl World {
     }
 
     /// What the node's disk holds.
+    /// Where a node's database is.
+    pub fn database(&self, node: usize) -> std::path::PathBuf {
+        self.machines[node].dir.path().join("node.sqlite")
+    }
+
     pub fn disk(&self, node: usize) -> refdb::store::Snapshot {
         snapshot(&self.machines[node].dir.path().join("node.sqlite")).expect("a snapshot")
     }

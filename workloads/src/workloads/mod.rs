@@ -9,6 +9,7 @@ mod profile;
 mod register;
 mod session;
 mod set;
+mod statements;
 mod watchers;
 mod write_once;
 
@@ -27,4 +28,5 @@ pub const WORKLOADS: &[Workload] = &[
     bank::WORKLOAD,
     booking::WORKLOAD,
     auto_increment::WORKLOAD,
+    statements::WORKLOAD,
 ];

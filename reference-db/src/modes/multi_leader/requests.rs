@@ -204,5 +204,6 @@ fn supported(conflicts: Conflicts, operation: &Operation) -> bool {
             !matches!(conflicts, Conflicts::Merge | Conflicts::Siblings)
         }
         Operation::Add { .. } | Operation::Remove { .. } => conflicts != Conflicts::Siblings,
+        Operation::Sql { .. } => false,
     }
 }

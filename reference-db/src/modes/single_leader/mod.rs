@@ -4,6 +4,8 @@
 //! follower alike, with an undo image beside it, so that a tail which a failover discards can be taken back. Entries leave for the followers after
 //! the leader's own fsync, in one message for a whole batch.
 //!
+//! What else can travel, and what that does to followers, is decided in [`statements`].
+//!
 //! **Acknowledgement.** A position is *committed* once enough disks have it: the leader's alone (`async`), one named follower's too (`semi-sync`;
 //! another takes its place when it lags for [`SYNC_PATIENCE`]), or every follower's (`sync`). A write is acknowledged when its position is
 //! committed, and a leader answers a read only then too: a value that only the leader has may vanish with it. For the same reason a node that led
@@ -37,6 +39,7 @@ mod lag;
 mod message;
 mod replication;
 mod requests;
+mod statements;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -135,6 +138,8 @@ pub struct Node {
     wall: i64,
     /// How far behind it knows itself to be.
     lag: lag::Lag,
+    /// How many statements of the log failed here, though they had run on the leader.
+    failed_statements: u64,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
 }
@@ -169,10 +174,12 @@ impl Node {
             resumes: false,
             bound_until: Duration::ZERO,
             rival_since: None,
+            failed_statements: 0,
             suspect: false,
             wall: i64::MIN,
             lag: lag::Lag::new(wall_clock()),
         };
+        store.with_tables()?;
         node.reload(store)?;
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
         if node.policy.lease && term > 0 {
@@ -379,12 +386,17 @@ impl Protocol for Node {
 
     fn settle(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError> {
         let mut out = Vec::new();
+        self.note_failed_statements(store, &mut out);
         self.note_arrivals();
         self.serve_waiting(store, now, &mut out)?;
         self.replicate(store, now, &mut out)?;
         self.release(now, &mut out);
         self.compact(store)?;
         Ok(out)
+    }
+
+    fn metrics(&self) -> Vec<(&'static str, u64)> {
+        vec![("failed_statements", self.failed_statements)]
     }
 
     fn status(&self) -> Status {

@@ -7,6 +7,7 @@ use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
 use crate::config::Bug;
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
+use crate::store::sql;
 use crate::store::{Change, Store, StoreError};
 use crate::value::Cell;
 
@@ -123,6 +124,14 @@ impl Node {
 
     /// Does all operations or none; the changes become one entry.
     fn execute(&mut self, store: &mut Store, ops: &[Operation]) -> Result<Result<Vec<Outcome>, Refusal>, StoreError> {
+        if ops.iter().any(|operation| matches!(operation, Operation::Sql { .. })) {
+            return self.transact(store, ops);
+        }
+        let of_tables = |operation: &&Operation| operation.writes() && store.is_sql(operation.key());
+        if let Some(operation) = ops.iter().find(of_tables) {
+            let why = format!("{} is a row of a table; write it by the operation sql", operation.key());
+            return Ok(Err(Refusal::definite(Code::BadRequest, why)));
+        }
         let mut overlay: HashMap<&str, Option<Cell>> = HashMap::new();
         let mut order: Vec<&str> = Vec::new();
         let mut results = Vec::with_capacity(ops.len());
@@ -193,7 +202,11 @@ impl Node {
         if self.cache.front().is_none_or(|oldest| oldest.index > self.committed + 1) {
             return self.last;
         }
-        let touches = |key: &str| request.ops.iter().any(|operation| operation.key() == key);
+        // A statement may touch any row.
+        let touches = |key: &str| {
+            let of = |asked: &str| asked == key || (key == sql::RUN && asked.starts_with(sql::KEYS));
+            request.ops.iter().any(|operation| of(operation.key()))
+        };
         let open = self.cache.iter().rev().take_while(|entry| entry.index > self.committed);
         let newest = open.into_iter().find(|entry| entry.changes.iter().any(|(key, _)| touches(key)));
         let opened = self.terms.last().map_or(0, |(_, first)| *first);
