@@ -108,7 +108,7 @@ impl Store for Mounted {
     fn write(&mut self, name: &str, offset: u64, data: &[u8]) -> io::Result<()> {
         let file = self.open(name)?;
         // Every second write is to mapped memory where the file reaches so far: the kernel writes it back when it likes, an fsync or the end at the latest.
-        if offset % 2 == 0 && file.metadata()?.len() >= offset + data.len() as u64 {
+        if offset.is_multiple_of(2) && file.metadata()?.len() >= offset + data.len() as u64 {
             let length =
                 std::num::NonZeroUsize::new((offset as usize) + data.len()).ok_or(io::ErrorKind::InvalidInput)?;
             let (access, flags) = (
