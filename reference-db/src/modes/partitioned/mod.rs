@@ -70,6 +70,10 @@ impl Node {
 
     /// The one shard that a request is about.
     fn shard_of(&self, ops: &[Operation]) -> Result<usize, Refusal> {
+        if ops.iter().any(|operation| matches!(operation, Operation::Sql { .. })) {
+            let why = "a statement may touch rows of every shard; --mode single-leader has tables";
+            return Err(Refusal::definite(Code::Unsupported, why));
+        }
         let mut shards = ops.iter().map(|op| self.placement.shard_of(dependencies::subject(op.key())));
         let first = shards.next().unwrap_or(0);
         if shards.any(|shard| shard != first) {
