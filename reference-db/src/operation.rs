@@ -1,6 +1,6 @@
 //! What clients ask for, what they are answered, and why they may be refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -340,6 +340,41 @@ pub struct Applied {
     pub outcome: Outcome,
     /// `Some` where the key changes; `Some(None)` where it is gone then.
     pub change: Option<Option<Cell>>,
+}
+
+/// What several operations answer, and what each key that they change holds then, in the order of the first change.
+pub type AllApplied = (Vec<Outcome>, Vec<(String, Option<Cell>)>);
+
+/// Applies all operations in their order, each to what those before it left of what `held` says; or none.
+///
+/// # Errors
+/// Those of `held`; within, a definite refusal.
+pub fn apply_all<E>(
+    ops: &[Operation],
+    held: impl Fn(&str) -> Result<Option<Cell>, E>,
+) -> Result<Result<AllApplied, Refusal>, E> {
+    let mut overlay: HashMap<&str, Option<Cell>> = HashMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    let mut results = Vec::with_capacity(ops.len());
+    for operation in ops {
+        let key = operation.key();
+        let before = match overlay.get(key) {
+            Some(before) => before.clone(),
+            None => held(key)?,
+        };
+        let applied = match apply(operation, before) {
+            Ok(applied) => applied,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Some(cell) = applied.change
+            && overlay.insert(key, cell).is_none()
+        {
+            order.push(key);
+        }
+        results.push(applied.outcome);
+    }
+    let changes = order.into_iter().map(|key| (key.to_string(), overlay.remove(key).flatten())).collect();
+    Ok(Ok((results, changes)))
 }
 
 /// Applies `operation` to what its key holds.

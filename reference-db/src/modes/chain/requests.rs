@@ -3,15 +3,14 @@
 //! The head holds a writer's connection, so it is the head that answers when the tail has acknowledged. A compare-and-set that fails at the head has read
 //! values that may not be acknowledged yet; it changed nothing, so nothing was shown.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{BEAT, Message, Node};
 use crate::config::Bug;
 use crate::mode::{Output, Ticket};
-use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
-use crate::store::{Change, Store, StoreError};
-use crate::value::Cell;
+use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply_all};
+use crate::store::{Store, StoreError};
 
 /// How long a write may wait for the tail before its outcome is called unknown.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -66,29 +65,11 @@ impl Node {
 
     /// Does all operations or none; the changes become one entry.
     fn execute(&mut self, store: &mut Store, ops: &[Operation]) -> Result<Result<Vec<Outcome>, Refusal>, StoreError> {
-        let mut overlay: HashMap<&str, Option<Cell>> = HashMap::new();
-        let mut order: Vec<&str> = Vec::new();
-        let mut results = Vec::with_capacity(ops.len());
-        for operation in ops {
-            let key = operation.key();
-            let held = match overlay.get(key) {
-                Some(held) => held.clone(),
-                None => store.get(key)?,
-            };
-            let applied = match apply(operation, held) {
-                Ok(applied) => applied,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            if let Some(cell) = applied.change
-                && overlay.insert(key, cell).is_none()
-            {
-                order.push(key);
-            }
-            results.push(applied.outcome);
-        }
+        let (results, changes) = match apply_all(ops, |key| store.get(key))? {
+            Ok(applied) => applied,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         if ops.iter().any(Operation::writes) {
-            let changes: Vec<Change> =
-                order.into_iter().map(|key| (key.to_string(), overlay.remove(key).flatten())).collect();
             let epoch = self.epoch();
             self.log.write_new(store, epoch, changes)?;
         }

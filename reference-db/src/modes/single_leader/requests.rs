@@ -1,15 +1,13 @@
 //! Clients' requests: transactions at the leader, reads anywhere, tokens.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{CONFIRM_LIMIT, Node, Pending, Position, Role, Waiting};
 use crate::config::Bug;
 use crate::mode::{Output, Ticket};
-use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply};
+use crate::operation::{Code, Operation, Outcome, Refusal, Reply, Request, Version, apply_all};
 use crate::store::sql;
-use crate::store::{Change, Store, StoreError};
-use crate::value::Cell;
+use crate::store::{Store, StoreError};
 
 /// How long a replica waits for a token unless told otherwise, and at most.
 const TOKEN_WAIT: Duration = Duration::from_millis(30);
@@ -132,29 +130,11 @@ impl Node {
             let why = format!("{} is a row of a table; write it by the operation sql", operation.key());
             return Ok(Err(Refusal::definite(Code::BadRequest, why)));
         }
-        let mut overlay: HashMap<&str, Option<Cell>> = HashMap::new();
-        let mut order: Vec<&str> = Vec::new();
-        let mut results = Vec::with_capacity(ops.len());
-        for operation in ops {
-            let key = operation.key();
-            let held = match overlay.get(key) {
-                Some(held) => held.clone(),
-                None => store.get(key)?,
-            };
-            let applied = match apply(operation, held) {
-                Ok(applied) => applied,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            if let Some(cell) = applied.change
-                && overlay.insert(key, cell).is_none()
-            {
-                order.push(key);
-            }
-            results.push(applied.outcome);
-        }
+        let (results, changes) = match apply_all(ops, |key| store.get(key))? {
+            Ok(applied) => applied,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         if ops.iter().any(Operation::writes) {
-            let changes: Vec<Change> =
-                order.into_iter().map(|key| (key.to_string(), overlay.remove(key).flatten())).collect();
             let entry = self.entry(changes);
             self.write(store, entry)?;
         }
