@@ -8,44 +8,21 @@
 //! etcd is asked through its JSON gateway, by the same HTTP client as the reference database; Redis speaks its own protocol, with `appendfsync always` and
 //! `WAIT 1`. What is not installed is said and left out.
 
-use std::net::{SocketAddr, TcpListener};
+mod cluster;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Parser as _;
-use refdb::client::{Operation, Pool, Session};
-use refdb::config::ModeArgs;
+use cluster::{Cluster, Failure, LIMIT, Processes, free, spawn};
+use refdb::client::{Operation, Session};
 use refdb::value::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const CLIENTS: usize = 32;
 const KEYS: u64 = 1_000;
-const LIMIT: Duration = Duration::from_secs(30);
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Nodes that end with this.
-struct Processes(Vec<Child>);
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        for process in &mut self.0 {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-fn spawn(command: &mut Command) -> std::io::Result<Child> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
-}
 
 /// Somebody who writes, once.
 trait Writer: Send + 'static {
@@ -171,27 +148,8 @@ async fn ready<W: Writer>(mut make: impl AsyncFnMut() -> Result<W, Failure>) -> 
 }
 
 async fn refdb(dir: &Path, flags: &str, time: Duration) -> Result<f64, Failure> {
-    #[derive(clap::Parser)]
-    struct Flags {
-        #[command(flatten)]
-        mode: ModeArgs,
-    }
-    let words = std::iter::once("beside").chain(flags.split_whitespace());
-    let config = Flags::try_parse_from(words)?.mode.config(3)?;
-    let ports: Vec<_> = (0..3).map(|_| (free(), free())).collect();
-    let peers: Vec<String> = ports.iter().enumerate().map(|(at, ports)| format!("n{}={}", at + 1, ports.1)).collect();
-    let program = std::env::current_exe()?.with_file_name("../refdb");
-    let mut processes = Processes(Vec::new());
-    for (at, (clients, others)) in ports.iter().enumerate() {
-        let name = format!("n{}", at + 1);
-        let mut command = Command::new(&program);
-        command.args(["--name", &name, "--peers", &peers.join(","), "--listen", &clients.to_string()]);
-        command.args(["--peer-listen", &others.to_string(), "--dir"]).arg(dir.join(&name)).args(config.flags());
-        processes.0.push(spawn(&mut command)?);
-    }
-    let nodes: Vec<_> = ports.iter().enumerate().map(|(at, ports)| (format!("n{}", at + 1), ports.0)).collect();
-    let pool = Arc::new(Pool::new(nodes, Duration::from_secs(5))?);
-    let session = |name: &str| Refdb(Session::new(pool.clone(), &config, name, 1));
+    let cluster = Cluster::start(dir, flags, 3).await?;
+    let session = |name: &str| Refdb(Session::new(cluster.pool.clone(), &cluster.config, name, 1));
     ready(async || Ok(session("first"))).await?;
     let writers = (0..CLIENTS).map(|client| session(&client.to_string())).collect();
     Ok(measure(&format!("refdb {flags}"), time, writers).await)

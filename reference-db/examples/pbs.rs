@@ -11,17 +11,15 @@
 //!
 //! Without such delays no read is ever stale here: a replica answers in the order of arrival, so that a read waits behind a write that still waits for its disk.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+mod cluster;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Parser as _;
+use cluster::{Cluster, Failure};
 use rand::RngExt as _;
 use refdb::client::Pool;
-use refdb::config::ModeArgs;
 use refdb::modes::leaderless::row::Row;
 use refdb::operation::ReplicaRequest;
 use refdb::value::Value;
@@ -36,21 +34,6 @@ const QUORUMS: [(usize, usize); 3] = [(1, 1), (1, 2), (2, 1)];
 const DELAYS: [(f64, f64); 3] = [(20.0, 2.0), (10.0, 5.0), (5.0, 10.0)];
 const WAITS_MS: [u64; 6] = [0, 1, 5, 10, 20, 50];
 const DRAWS: usize = 100_000;
-const LIMIT: Duration = Duration::from_secs(30);
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Nodes that end with this.
-struct Processes(Vec<Child>);
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        for process in &mut self.0 {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
 
 /// What a message cost on its way there and back, milliseconds.
 #[derive(Clone, Copy, Default)]
@@ -78,45 +61,6 @@ fn millis(since: Instant) -> f64 {
 fn drawn(mean_ms: f64) -> Duration {
     let share: f64 = rand::rng().random_range(f64::MIN_POSITIVE..1.0);
     Duration::from_secs_f64(-share.ln() * mean_ms / 1e3)
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
-}
-
-async fn start(dir: &Path) -> Result<(Processes, Arc<Pool>), Failure> {
-    #[derive(clap::Parser)]
-    struct Flags {
-        #[command(flatten)]
-        mode: ModeArgs,
-    }
-    let flags = ["pbs", "--mode", "leaderless", "--n", "3", "--w", "1", "--r", "1", "--read-repair", "off"];
-    let config = Flags::try_parse_from(flags.iter().chain(&["--anti-entropy", "off", "--versions", "lww"]))?
-        .mode
-        .config(REPLICAS)?;
-    let ports: Vec<_> = (1..=REPLICAS).map(|at| (format!("n{at}"), free(), free())).collect();
-    let peers: Vec<String> = ports.iter().map(|(name, _, others)| format!("{name}={others}")).collect();
-    let program = std::env::current_exe()?.with_file_name("../refdb");
-    let mut processes = Processes(Vec::new());
-    for (name, clients, others) in &ports {
-        let mut command = Command::new(&program);
-        command.args(["--name", name, "--peers", &peers.join(","), "--listen", &clients.to_string()]);
-        command.args(["--peer-listen", &others.to_string(), "--dir"]).arg(dir.join(name)).args(config.flags());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        processes.0.push(command.spawn()?);
-    }
-    let nodes = ports.iter().map(|(name, clients, _)| (name.clone(), *clients)).collect();
-    let pool = Arc::new(Pool::new(nodes, Duration::from_secs(5))?);
-    let since = Instant::now();
-    for (name, ..) in &ports {
-        while pool.health(name).await.is_err() {
-            if since.elapsed() > LIMIT {
-                return Err(format!("{name} is not ready after {} s", LIMIT.as_secs()).into());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    Ok((processes, pool))
 }
 
 /// Sends to all replicas at once, with mean delays there and back; answers come as they arrive.
@@ -218,13 +162,15 @@ async fn line(
 async fn main() -> Result<(), Failure> {
     let probes = std::env::args().nth(1).map_or(Ok(1_000), |probes| probes.parse::<usize>())?;
     let dir = tempfile::tempdir()?;
-    let (_processes, pool) = start(dir.path()).await?;
+    let flags = "--mode leaderless --n 3 --w 1 --r 1 --read-repair off --anti-entropy off --versions lww";
+    let cluster = Cluster::start(dir.path(), flags, REPLICAS).await?;
+    println!("{}", cluster.config.label());
     println!("n w r   mean delays ms   wait ms   consistent: seen   predicted   off by");
     let (mut squares, mut lines) = (0.0, 0);
     for quorum in QUORUMS {
         for delays in DELAYS {
             for wait in WAITS_MS {
-                let seen = line(&pool, probes, quorum, delays, Duration::from_millis(wait)).await?;
+                let seen = line(&cluster.pool, probes, quorum, delays, Duration::from_millis(wait)).await?;
                 let share = seen.iter().filter(|probe| probe.consistent).count() as f64 / seen.len().max(1) as f64;
                 let predicted = predicted(&seen, quorum);
                 println!(

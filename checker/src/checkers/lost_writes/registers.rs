@@ -56,14 +56,23 @@ fn over_before(facts: &Facts, key: usize, write: u32, last: &Final) -> bool {
     }
 }
 
-/// For a delete: the final read that shows a value from before it.
+/// For a delete: the final read that shows a value from before it, and that it knew of where versions tell.
 pub(super) fn rolled_back(facts: &Facts, key: usize, delete: u32, finals: &[Final]) -> Option<u32> {
     let siblings = facts.keys[key].siblings;
     finals
         .iter()
         .filter(|last| !siblings && last.part.shown != Shown::Nil)
-        .find(|last| over_before(facts, key, delete, last))
+        .find(|last| over_before(facts, key, delete, last) && !beside(facts, delete, last))
         .map(|last| last.part.op)
+}
+
+/// Whether by its version the delete did not know of what is shown: somebody who has not read deletes nothing but their own.
+fn beside(facts: &Facts, delete: u32, last: &Final) -> bool {
+    let Some(version @ Version::Vector { .. }) = &facts.op_of(delete).version else { return false };
+    match last.part.shown {
+        Shown::One(write) => facts.writes[write as usize].dot.is_some_and(|dot| !covers(facts, version, dot)),
+        _ => false,
+    }
 }
 
 /// Whether `write` was replaced, over however many steps, by something that `last` shows.
