@@ -223,3 +223,18 @@ impl Iterator for Generator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_fail_and_stay_unknown_as_are_asked_for() {
+        let plan = Plan { ops: 10_000, info: 0.3, fail: 0.2, ..Plan::default() };
+        let kinds: Vec<Kind> = Generator::new(plan).map(|event| event.kind).collect();
+        let share = |kind: Kind| kinds.iter().filter(|it| **it == kind).count() as f64 / 10_000.0;
+        assert_eq!(share(Kind::Invoke), 1.0);
+        assert!((0.28..0.32).contains(&share(Kind::Info)), "{}", share(Kind::Info));
+        assert!((0.18..0.22).contains(&share(Kind::Fail)), "{}", share(Kind::Fail));
+    }
+}

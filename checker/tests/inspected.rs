@@ -94,6 +94,18 @@ fn every_gadget_is_found_under_its_name() {
 }
 
 #[test]
+fn a_model_that_an_anomaly_has_ruled_out_is_not_decided_again() {
+    // Each reads what the other wrote: no model of sessions can hold, and none has anything of its own to add.
+    let text = "{:type :invoke :process 0 :f :txn :value [[:append 1 1] [:r 2 nil]]}\n\
+        {:type :invoke :process 1 :f :txn :value [[:append 2 1] [:r 1 nil]]}\n\
+        {:type :ok :process 0 :f :txn :value [[:append 1 1] [:r 2 [1]]]}\n\
+        {:type :ok :process 1 :f :txn :value [[:append 2 1] [:r 1 [1]]]}\n";
+    let inspection = judged(text, Some("list-append"));
+    let names: Vec<&str> = inspection.answers[0].problems.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["G1c"]);
+}
+
+#[test]
 fn a_huge_component_is_told_by_two_transactions() {
     let Some(corpora) = corpora() else { return };
     let text = std::fs::read(corpora.join("elle/huge-scc.edn")).expect("the history can be read");

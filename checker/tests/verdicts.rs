@@ -77,7 +77,11 @@ fn what_was_not_asked_for_is_shown_and_does_not_count() {
     let judgement = judge(&history, &options("read-your-writes"));
     assert_eq!(judgement.result, "held");
     assert!(matches!(outcome(&judgement, "monotonic-reads"), Verdict::Broken { .. }));
-    assert_eq!(judge(&history, &options("monotonic-reads")).result, "broken");
+    let besides = "Not promised, and broken: monotonic-reads (1)";
+    assert!(judgement.headline.contains(besides), "{}", judgement.headline);
+    let broken = judge(&history, &options("monotonic-reads"));
+    assert_eq!(broken.result, "broken");
+    assert!(!broken.headline.contains("Not promised, and broken: monotonic-reads"), "{}", broken.headline);
 }
 
 #[test]

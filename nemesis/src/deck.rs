@@ -203,7 +203,7 @@ fn params(kind: &str, plan: &Plan, victims: &Victims, rng: &mut ChaCha8Rng) -> P
         }
         "packet" => {
             let delay_ms = rng.random_range(50..=400);
-            Params::Packet { delay_ms, jitter_ms: delay_ms / 4, loss_percent: rng.random_range(0..=10) }
+            Params::Packet { delay_ms, jitter_ms: delay_ms / 4, loss_percent: rng.random_range(0..=10), among: false }
         }
         // Small enough for a reader whose numbers are floating-point.
         "power" => Params::Power { seed: rng.random_range(0..1 << 32) },

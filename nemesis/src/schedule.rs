@@ -129,6 +129,19 @@ pub enum Victims {
     Nodes(Vec<String>),
 }
 
+impl Victims {
+    /// Whether there can be more than one.
+    fn may_be_several(&self) -> bool {
+        match self {
+            Victims::Leader | Victims::Follower(_) => false,
+            Victims::Leaders => true,
+            Victims::LeaderAnd(others) => *others > 0,
+            Victims::Followers(count) => *count > 1,
+            Victims::Nodes(names) => names.len() > 1,
+        }
+    }
+}
+
 /// What a kind needs to know beside its victims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Params {
@@ -149,6 +162,8 @@ pub enum Params {
         jitter_ms: u64,
         /// How many packets in a hundred are lost.
         loss_percent: u64,
+        /// Only the links among the victims, not those to the other nodes: with two victims, a single link.
+        among: bool,
     },
     /// What chance decides when power is lost.
     Power {
@@ -270,8 +285,13 @@ impl Planned {
             Params::Power { seed } => serde_json::json!({"seed": seed}),
             Params::Restore { age_ms } => serde_json::json!({"age_ms": age_ms}),
             Params::Slow { delay_ms } => serde_json::json!({"delay_ms": delay_ms}),
-            Params::Packet { delay_ms, jitter_ms, loss_percent } => {
-                serde_json::json!({"delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss_percent": loss_percent})
+            Params::Packet { delay_ms, jitter_ms, loss_percent, among } => {
+                let mut params =
+                    serde_json::json!({"delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss_percent": loss_percent});
+                if among {
+                    params["among"] = Value::Bool(true);
+                }
+                params
             }
         };
         value["params"] = params;
@@ -289,6 +309,9 @@ impl Planned {
             params: params(&kind, map.remove("params"))?,
             kind,
         };
+        if matches!(planned.params, Params::Packet { among: true, .. }) && !planned.victims.may_be_several() {
+            return Err(Error("field \"victims\": among whom links are slow, there must be at least two".into()));
+        }
         match map.keys().next() {
             Some(key) => Err(Error(format!("unknown field {key:?}"))),
             None => Ok(planned),
@@ -316,6 +339,7 @@ fn params(kind: &str, value: Option<Value>) -> Result<Params, Error> {
             delay_ms: field(&mut map, "delay_ms")?,
             jitter_ms: field(&mut map, "jitter_ms")?,
             loss_percent: field(&mut map, "loss_percent")?,
+            among: if map.contains_key("among") { field(&mut map, "among")? } else { false },
         },
         "power" => Params::Power { seed: field(&mut map, "seed")? },
         "restore" => Params::Restore { age_ms: field(&mut map, "age_ms")? },
@@ -342,7 +366,12 @@ mod tests {
             fault(1, "partition", Victims::Leader, Params::Partition(Shape::OneWayOut)),
             fault(2, "kill", Victims::Follower(1), Params::Nothing),
             fault(3, "clock", Victims::Nodes(vec!["n1".into()]), Params::Clock { offset_ms: -287_626 }),
-            fault(4, "packet", Victims::LeaderAnd(1), Params::Packet { delay_ms: 80, jitter_ms: 20, loss_percent: 7 }),
+            fault(
+                4,
+                "packet",
+                Victims::LeaderAnd(1),
+                Params::Packet { delay_ms: 80, jitter_ms: 20, loss_percent: 7, among: true },
+            ),
             fault(5, "pause", Victims::Leaders, Params::Nothing),
         ];
         schedule
@@ -364,6 +393,7 @@ mod tests {
         assert!(refusal("\"kill\"", "\"kil\"").contains("fault 2 of the schedule: unknown fault \"kil\""));
         assert!(refusal("one-way-out", "sideways").contains("\"shape\""));
         assert!(refusal("\"offset_ms\"", "\"offset\"").contains("\"offset_ms\" is missing"));
+        assert!(refusal("\"leader-and\": 1", "\"leader-and\": 0").contains("at least two"));
         assert!(refusal("\"at_ms\": 6000", "\"at_ms\": 4000").contains("must not overlap"));
         assert!(refusal("\"format\": 1", "\"format\": 9").contains("format 9"));
         assert!(Schedule::from_json("[").expect_err("no JSON").to_string().starts_with("the schedule is not valid"));

@@ -46,6 +46,20 @@ impl Fake {
         Ok(())
     }
 
+    /// The nodes that slow links lead from and to, sorted.
+    fn slow_links(&self) -> Vec<(String, String)> {
+        let table = self.table.lock().expect("no panic");
+        let slow = table.links.iter().filter(|(_, rule)| !rule.delay.is_zero());
+        let mut names: Vec<_> = slow
+            .filter_map(|((from, to), _)| match (from, to) {
+                (Endpoint::Node(from), Endpoint::Node(to)) => Some((from.clone(), to.clone())),
+                _ => None,
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
     fn is_whole(&self) -> bool {
         let table = self.table.lock().expect("no panic");
         table.states.values().all(|s| *s == NodeState::Running)
@@ -174,7 +188,7 @@ const EVERY: [(&str, Params); 5] = [
     ("kill", Params::Nothing),
     ("pause", Params::Nothing),
     ("clock", Params::Clock { offset_ms: -5_000 }),
-    ("packet", Params::Packet { delay_ms: 100, jitter_ms: 25, loss_percent: 5 }),
+    ("packet", Params::Packet { delay_ms: 100, jitter_ms: 25, loss_percent: 5, among: false }),
 ];
 
 #[test]
@@ -192,6 +206,19 @@ fn every_fault_is_announced_before_it_is_done_then_proven_and_healed() {
         assert_eq!(names(&events), ["started", "proven", "ended"], "{kind}: {events:?}");
         assert_eq!(events[0].nodes, ["n2"], "{kind} strikes the leader");
     }
+}
+
+#[test]
+fn a_single_link_is_slowed_and_no_other() {
+    let fake = Fake::new();
+    let params = Params::Packet { delay_ms: 100, jitter_ms: 25, loss_percent: 0, among: true };
+    let pair = Victims::Nodes(vec!["n1".into(), "n3".into()]);
+    let events = run(&fake, &fault("packet", 200, pair, params), &[], |event| {
+        if let Happening::Proven { .. } = event.what {
+            assert_eq!(fake.slow_links(), [("n1".to_string(), "n3".to_string()), ("n3".to_string(), "n1".to_string())]);
+        }
+    });
+    assert_eq!(names(&events), ["started", "proven", "ended"], "{events:?}");
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Strike {
             Deed::Pause => ("pause", Params::Nothing),
             Deed::Clock(offset_ms) => ("clock", Params::Clock { offset_ms }),
             Deed::Restore(age_ms) => ("restore", Params::Restore { age_ms }),
-            Deed::Slow(delay_ms, jitter_ms) => ("packet", Params::Packet { delay_ms, jitter_ms, loss_percent: 0 }),
+            Deed::Slow(delay_ms, jitter_ms) => ("packet", Params::Packet { delay_ms, jitter_ms, loss_percent: 0, among: false }),
         };
         let victims = match self.whom {
             Whom::Leader => Victims::Leader,

@@ -1,5 +1,5 @@
-//! Packet: the links between a victim and all other nodes become slow, uneven and (where the network can) lossy. Links
-//! among the others and those of clients stay as they are.
+//! Packet: the links between a victim and all other nodes, or only those among the victims, become slow, uneven and (where the
+//! network can) lossy. All other links and those of clients stay as they are.
 
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ pub struct Packet;
 
 /// The planned rule as far as the network keeps it, and what had to be left out.
 fn rule(scene: Scene<'_>) -> (LinkRule, Option<String>) {
-    let Params::Packet { delay_ms, jitter_ms, loss_percent } = scene.params else { return (LinkRule::default(), None) };
+    let Params::Packet { delay_ms, jitter_ms, loss_percent, .. } = scene.params else {
+        return (LinkRule::default(), None);
+    };
     let slow = LinkRule {
         delay: Duration::from_millis(delay_ms),
         jitter: Duration::from_millis(jitter_ms.min(delay_ms)),
@@ -30,13 +32,19 @@ fn rule(scene: Scene<'_>) -> (LinkRule, Option<String>) {
     }
 }
 
-/// Every directed link between a victim and another node.
+/// Whether only the links among the victims are meant.
+fn among(scene: Scene<'_>) -> bool {
+    matches!(scene.params, Params::Packet { among: true, .. })
+}
+
+/// Every directed link between a victim and another node, or between victims.
 fn links(scene: Scene<'_>) -> Vec<(&str, &str)> {
     let nodes = scene.target.nodes();
+    let enough = if among(scene) { 2 } else { 1 };
     let mut links = Vec::new();
     for (a, from) in nodes.iter().enumerate() {
         for to in &nodes[a + 1..] {
-            if scene.victims.contains(from) || scene.victims.contains(to) {
+            if [from, to].into_iter().filter(|node| scene.victims.contains(node)).count() >= enough {
                 links.extend([(from.as_str(), to.as_str()), (to.as_str(), from.as_str())]);
             }
         }
@@ -80,7 +88,9 @@ impl Fault for Packet {
             Some(why) => format!("no loss ({why})"),
             None => format!("{:.0} % loss", rule.loss * 100.0),
         };
-        format!("slow links between {victims} and all other nodes: {delay} ± {jitter} ms each way, {loss}")
+        let whose =
+            if among(scene) { format!("among {victims}") } else { format!("between {victims} and all other nodes") };
+        format!("slow links {whose}: {delay} ± {jitter} ms each way, {loss}")
     }
 
     fn inject(&self, scene: Scene<'_>) -> Result<(), Error> {

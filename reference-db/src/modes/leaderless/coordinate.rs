@@ -169,6 +169,17 @@ impl Node {
         Ok(())
     }
 
+    /// Sends a task to all replicas that it is for; to this node's own last, whose answer may be all that the client waits for and end the task.
+    pub(super) fn ask_all(&mut self, store: &mut Store, id: u64, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        let Some(task) = self.tasks.get(&id) else { return Ok(()) };
+        let mut replicas: Vec<usize> = (0..task.asked.len()).collect();
+        replicas.sort_by_key(|&number| task.asked[number].node == self.me.name);
+        for number in replicas {
+            self.ask(store, id, number, out)?;
+        }
+        Ok(())
+    }
+
     /// Sends a task to one of the replicas that it is for.
     pub(super) fn ask(
         &mut self,

@@ -41,10 +41,7 @@ impl Node {
                 continue;
             };
             let id = self.begin(ticket, &key, Kind::Read(Read { answers: Vec::new(), shown: None, request }));
-            let replicas = self.tasks.get(&id).map_or(0, |task| task.asked.len());
-            for number in 0..replicas {
-                self.ask(store, id, number, out)?;
-            }
+            self.ask_all(store, id, out)?;
         }
         Ok(())
     }

@@ -147,6 +147,18 @@ fn only_rows_that_differ_travel() {
 }
 
 #[test]
+fn a_write_goes_to_all_homes_though_the_coordinators_own_copy_is_enough_for_the_client() {
+    let mut a = machine("--n 3 --w 1 --r 1", "a", &["a", "b", "c"]);
+    for number in 0..20 {
+        let ops = vec![Operation::Write { key: format!("k{number}"), value: Value::Int(1) }];
+        let input = Input::Client { ticket: Ticket(number), request: Request { ops, ..Request::default() } };
+        let out = a.node.step(&mut a.store, Duration::from_secs(1), input).expect("the disk works");
+        assert!(out.iter().any(|output| matches!(output, Output::Reply(_, Ok(_)))));
+        assert_eq!(sent(out).iter().filter(|message| matches!(message, Message::Put { .. })).count(), 2, "k{number}");
+    }
+}
+
+#[test]
 fn an_answer_to_an_earlier_start_confirms_nothing() {
     let mut a = machine("--w 2", "a", &["a", "b", "c"]);
     let ops = vec![Operation::Write { key: "k".to_string(), value: Value::Int(1) }];

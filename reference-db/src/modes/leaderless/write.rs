@@ -32,10 +32,7 @@ impl Node {
         let reply =
             Reply { node: self.me.name.clone(), results: vec![Outcome::Done], version: Some(version), contexts };
         let id = self.begin(ticket, key, Kind::Write(Write { row: row.clone(), reply }));
-        let replicas = self.tasks.get(&id).map_or(0, |task| task.asked.len());
-        for number in 0..replicas {
-            self.ask(store, id, number, out)?;
-        }
+        self.ask_all(store, id, out)?;
         for datacentre in (0..self.placement.datacentres()).filter(|one| *one != self.datacentre) {
             for home in self.placement.homes_in(key, datacentre) {
                 // Nobody there was asked, so nobody there counts.
