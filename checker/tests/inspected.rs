@@ -94,6 +94,23 @@ fn every_gadget_is_found_under_its_name() {
 }
 
 #[test]
+fn values_may_be_whatever_edn_has() {
+    for value in ["1", "-7", "true", "false", ":word", "\"text\"", "1.5"] {
+        let event = |kind: &str, read: &str| {
+            format!("{{:type :{kind} :process 0 :f :txn :value [[:append :k {value}] [:r :k {read}]]}}\n")
+        };
+        let text = event("invoke", "nil") + &event("ok", &format!("[{value}]"));
+        let inspection = judged(&text, Some("list-append"));
+        assert_eq!(inspection.verdict(), Verdict::Holds, "{value}: {:?}", inspection.answers);
+        let second = "{:type :invoke :process 1 :f :txn :value [[:append :k 2]]}\n{:type :ok :process 1 :f :txn :value [[:append :k 2]]}\n";
+        let both = format!("{second}{text}").replace(&format!("[{value}]"), &format!("[2, {value}]"));
+        assert_eq!(judged(&both, Some("list-append")).verdict(), Verdict::Holds, "{both}");
+        let wrong = event("invoke", "nil") + &event("ok", "[:another]");
+        assert_eq!(judged(&wrong, Some("list-append")).verdict(), Verdict::Violated, "{value}");
+    }
+}
+
+#[test]
 fn a_model_that_an_anomaly_has_ruled_out_is_not_decided_again() {
     // Each reads what the other wrote: no model of sessions can hold, and none has anything of its own to add.
     let text = "{:type :invoke :process 0 :f :txn :value [[:append 1 1] [:r 2 nil]]}\n\

@@ -481,9 +481,9 @@ fn a_bank_is_recognised_by_transfers_or_by_balances_that_are_numbers() {
     for (short, expected) in [
         ("0! read; 0+ read {1 10 2 20}", true),
         ("0! read; 0+ read {1 nil 2 20}", false),
-        ("0! transfer {:from 1 :to 2 :amount 5}; 0! read; 0+ read {1 nil 2 20}", true),
-        ("0! transfer {:from 1 :to 2 :amount 5}; 0! read", false),
-        ("0! write 3; 0! read; 0+ read {1 10 2 20}", false),
+        ("0! transfer {:from 1 :to 2 :amount 5}; 1! read; 1+ read {1 nil 2 20}", true),
+        ("0! transfer {:from 1 :to 2 :amount 5}; 1! read", false),
+        ("0! write 3; 1! read; 1+ read {1 10 2 20}", false),
     ] {
         let log = Log::read(edn(short).as_bytes(), Syntax::Edn).expect("it is EDN");
         assert_eq!((bank.recognises)(&log), expected, "{short}");

@@ -413,7 +413,7 @@ impl<'t> Reader<'t> {
                 Some(_) => match scanner.token()? {
                     Token::Nil => NIL,
                     token => {
-                        let raw = raw_of(token, at)?;
+                        let raw = raw_of(scanner, token, at)?;
                         self.builder.version(key, raw)
                     }
                 },
@@ -463,7 +463,7 @@ impl<'t> Reader<'t> {
             let mut end = Scanner::new(last, self.syntax);
             let token = end.token()?;
             if end.at() == last.len() && matches!(token, Token::Int(_)) {
-                let version = self.builder.version(key, raw_of(token, at)?);
+                let version = self.builder.version(key, raw_of(&end, token, at)?);
                 *scanner = scanner.clone().from(at + 1 + same + 1);
                 self.builder.read(key, version);
                 return Ok(());
@@ -483,7 +483,7 @@ impl<'t> Reader<'t> {
                     self.list.push(version);
                 }
                 token => {
-                    let raw = raw_of(token, here)?;
+                    let raw = raw_of(scanner, token, here)?;
                     let version = self.builder.version(key, raw);
                     self.list.push(version);
                 }
@@ -589,13 +589,14 @@ fn last_word(text: &[u8]) -> &[u8] {
 }
 
 #[inline]
-fn raw_of<'t>(token: Token<'t>, at: usize) -> Result<Raw<'t>, Wrong> {
+fn raw_of<'t>(scanner: &Scanner<'t>, token: Token<'t>, at: usize) -> Result<Raw<'t>, Wrong> {
     match token {
         Token::Int(value) => Ok(Raw::Int(value)),
         Token::Word(word) | Token::Text(word) => Ok(Raw::Text(word)),
         Token::Bool(true) => Ok(Raw::Text(b"true")),
         Token::Bool(false) => Ok(Raw::Text(b"false")),
-        _ => Err(Wrong::new(at, "expected a key or a value: an integer, a string or a keyword")),
+        Token::Float(_) => Ok(Raw::Text(last_word(&scanner.text()[at..scanner.at()]))),
+        _ => Err(Wrong::new(at, "expected a key or a value: a number, a string or a keyword")),
     }
 }
 
@@ -609,6 +610,6 @@ fn atom<'t>(scanner: &mut Scanner<'t>) -> Result<Raw<'t>, Wrong> {
             *scanner = scanner.clone().from(at);
             scanner.skip().map(Raw::Text)
         }
-        token => raw_of(token, at),
+        token => raw_of(scanner, token, at),
     }
 }
