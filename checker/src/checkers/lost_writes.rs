@@ -31,12 +31,12 @@ use crate::sharpness::AFTERMATH;
 pub(super) struct LostWrites;
 
 /// What became of an acknowledged write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// On every replica that was read.
     Present,
-    /// On some replicas only; the first that lacks it.
-    OnSome(Arc<str>),
+    /// On some replicas only.
+    OnSome,
     /// Taken away by a remove or delete.
     Removed,
     /// Replaced by a later write.

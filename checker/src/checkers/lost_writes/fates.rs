@@ -62,11 +62,11 @@ pub(super) fn of_key(
         }
         columns(facts, write, &finals, holders, ledger);
         ledger.acknowledged += 1;
-        let fate = fate(facts, key, write, &finals, nodes, holders);
+        let fate = fate(facts, key, write, &finals, holders);
         enter(&fate, ledger);
         let name = match fate {
             Fate::Lost(name) => name,
-            Fate::OnSome(_) if elements(facts, key) || facts.keys[key].siblings => "lost-on-some-replicas",
+            Fate::OnSome if elements(facts, key) || facts.keys[key].siblings => "lost-on-some-replicas",
             _ => continue,
         };
         let lacking = finals.iter().find(|last| !last.holds(facts, write)).unwrap_or(first);
@@ -117,12 +117,12 @@ fn elements(facts: &Facts, key: usize) -> bool {
     matches!(facts.keys[key].kind, Kind::List | Kind::Set)
 }
 
-fn fate(facts: &Facts, key: usize, write: u32, finals: &[Final], nodes: &[Arc<str>], holders: usize) -> Fate {
+fn fate(facts: &Facts, key: usize, write: u32, finals: &[Final], holders: usize) -> Fate {
     if holders == finals.len() {
         return Fate::Present;
     }
     if !elements(facts, key) {
-        return registers::fate(facts, key, write, finals, nodes, holders);
+        return registers::fate(facts, key, write, finals, holders);
     }
     let entry = &facts.writes[write as usize];
     // A remove that was over before the add was sent took something else away.
@@ -131,16 +131,13 @@ fn fate(facts: &Facts, key: usize, write: u32, finals: &[Final], nodes: &[Arc<st
     if entry.deed == Deed::Add && may_have_taken.any(|may| may) {
         return Fate::Removed;
     }
-    match finals.iter().find(|last| !last.holds(facts, write)) {
-        Some(last) if holders > 0 => Fate::OnSome(nodes[last.node].clone()),
-        _ => Fate::Lost(kind_of_loss(facts, key, write).0),
-    }
+    if holders > 0 { Fate::OnSome } else { Fate::Lost(kind_of_loss(facts, key, write).0) }
 }
 
 fn enter(fate: &Fate, ledger: &mut Ledger) {
     match fate {
         Fate::Present => ledger.present += 1,
-        Fate::OnSome(_) => ledger.on_some += 1,
+        Fate::OnSome => ledger.on_some += 1,
         Fate::Removed => ledger.removed += 1,
         Fate::Replaced => ledger.replaced += 1,
         Fate::Lost(_) => ledger.lost += 1,

@@ -1,7 +1,5 @@
 //! The fate of writes to registers.
 
-use std::sync::Arc;
-
 use super::fates::Final;
 use super::{Fate, Loss, kind_of_loss};
 use crate::action::Action;
@@ -12,25 +10,15 @@ use crate::intern::FastMap;
 use crate::version::Version;
 
 /// What became of an acknowledged write that not every replica holds.
-pub(super) fn fate(
-    facts: &Facts,
-    key: usize,
-    write: u32,
-    finals: &[Final],
-    nodes: &[Arc<str>],
-    holders: usize,
-) -> Fate {
+pub(super) fn fate(facts: &Facts, key: usize, write: u32, finals: &[Final], holders: usize) -> Fate {
+    if holders > 0 {
+        return Fate::OnSome;
+    }
     let siblings = facts.keys[key].siblings || facts.writes[write as usize].dot.is_some();
     let gone: Vec<&Final> = finals
         .iter()
-        .filter(|last| !last.holds(facts, write))
         .filter(|last| if siblings { !covered(facts, key, write, last) } else { over_before(facts, key, write, last) })
         .collect();
-    if holders > 0 {
-        let lacking = gone.first().map(|last| nodes[last.node].clone());
-        let other = finals.iter().find(|last| !last.holds(facts, write)).map(|last| nodes[last.node].clone());
-        return lacking.or(other).map_or(Fate::Present, Fate::OnSome);
-    }
     let deleted = || finals.iter().all(|last| last.part.shown == Shown::Nil);
     match gone.first() {
         Some(_) if gone.len() < finals.len() => Fate::Lost("lost-on-some-replicas"),
