@@ -10,6 +10,7 @@ mod claim;
 mod consensus;
 mod faults;
 mod leaderless;
+mod logs;
 mod multi_leader;
 mod old_copy;
 mod partitioned;
@@ -58,6 +59,7 @@ pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
     let families = [
         single_leader::SCENARIOS,
         reads::SCENARIOS,
+        logs::SCENARIOS,
         chain::SCENARIOS,
         partitioned::SCENARIOS,
         multi_leader::SCENARIOS,
