@@ -24,7 +24,7 @@ pub struct Follower {
     /// Up to here its log equals ours, on its disk.
     pub matching: u64,
     /// The next entry to send.
-    next: u64,
+    pub(super) next: u64,
     /// Where sending began when it was last decided anew: what `matching` was believed to be before the follower said so.
     began: u64,
     /// When it last confirmed anything.
@@ -32,8 +32,10 @@ pub struct Follower {
     /// When the newest message that it confirmed had been sent, by our clock.
     echo: Duration,
     /// When it last had everything, made progress, or was sent something after having had everything.
-    progress: Duration,
+    pub(super) progress: Duration,
     snapshot_at: Option<Duration>,
+    /// With `--log trigger`: what the shipping task was told to send last.
+    pub(super) shipping: Option<super::ship::Shipping>,
 }
 
 /// What a leader keeps in mind.
@@ -91,6 +93,7 @@ impl Leading {
             echo: Duration::ZERO,
             progress: now,
             snapshot_at: None,
+            shipping: None,
         };
         Leading {
             followers: others.iter().map(|name| (name.clone(), follower())).collect(),
@@ -188,7 +191,9 @@ impl Node {
             return Ok(());
         }
         let late = self.of_the_slow_worker(&batch.entries);
-        for entry in batch.entries {
+        for mut entry in batch.entries {
+            // The old format has no such field: a node of it reads past it and hands nothing on.
+            entry.origin.take_if(|_| self.policy.format_version < 2);
             self.accept(store, entry, out)?;
         }
         for (key, cell) in late {
@@ -266,6 +271,7 @@ impl Node {
         }
         follower.matching = follower.matching.max(matching);
         follower.next = follower.next.max(matching + 1);
+        follower.shipping.take_if(|shipping| shipping.is_over(matching));
     }
 
     /// A follower refused.
@@ -294,8 +300,11 @@ impl Node {
         let Some(follower) = leading.followers.get_mut(from) else { return Ok(()) };
         follower.heard = now;
         follower.echo = follower.echo.max(refusal.sent.min(now));
-        follower.next = (refusal.hint + 1).max(follower.matching + 1);
+        // Less than it once confirmed: it has lost its disk, and begins anew.
+        follower.matching = follower.matching.min(refusal.hint);
+        follower.next = refusal.hint + 1;
         follower.began = follower.next;
+        follower.shipping.iter_mut().for_each(super::ship::Shipping::fail);
         if refusal.snapshot {
             follower.offer_snapshot(from, term, now, out);
         }
@@ -339,6 +348,8 @@ impl Node {
             return Ok(());
         }
         self.advance();
+        self.ship(now, out);
+        let by_triggers = self.by_triggers();
         let (last, beat) = (self.last.1, self.heartbeat());
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         let beats = now >= leading.beat_due;
@@ -361,11 +372,11 @@ impl Node {
                 }
                 continue;
             }
-            if !under_way && follower.next <= last {
+            if !under_way && follower.next <= last && !by_triggers {
                 follower.progress = now;
             }
             let begin = batches.len();
-            let window = follower.began.max(follower.matching + 1) + WINDOW;
+            let window = if by_triggers { 0 } else { follower.began.max(follower.matching + 1) + WINDOW };
             while follower.next <= last && follower.next < window && batches.len() - begin < BATCHES {
                 let count = ((last - follower.next + 1) as usize).min(BATCH);
                 batches.push((name.clone(), follower.next, count));
