@@ -197,12 +197,14 @@ async fn nodes_are_upgraded_one_after_the_other_while_writes_go_on() {
     let pool = cluster.pool();
     until(&pool, "a first leader", leader).await;
     let (done, mut session) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), cluster.session("s"));
-    let (ended, began) = (done.clone(), Instant::now());
+    let counted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (ended, count, began) = (done.clone(), counted.clone(), Instant::now());
     let writer = tokio::spawn(async move {
         let (mut acknowledged, mut last, mut silence) = (Vec::new(), began, Duration::ZERO);
         for value in 0.. {
             if append(&mut session, value).await {
                 acknowledged.push(Value::Int(value));
+                count.store(acknowledged.len(), std::sync::atomic::Ordering::Relaxed);
                 silence = silence.max(last.elapsed());
                 last = Instant::now();
             }
@@ -224,6 +226,9 @@ async fn nodes_are_upgraded_one_after_the_other_while_writes_go_on() {
             all.iter().find(|one| one.node == name && one.status.position > before && one.status.ready).map(|_| ())
         })
         .await;
+        let written = || counted.load(std::sync::atomic::Ordering::Relaxed);
+        let enough = written() + 20;
+        until(&pool, "writes go on", |_| (written() >= enough).then_some(())).await;
     }
     done.store(true, std::sync::atomic::Ordering::Relaxed);
     let (acknowledged, silence) = writer.await.expect("the writer ends");
