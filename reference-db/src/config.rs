@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::bug::Bug;
 pub use self::chain::Chain;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
-pub use self::log::{LogArgs, LogFormat};
+pub use self::log::{LogArgs, LogFormat, NEWEST_FORMAT};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 pub use self::partitioned::{KeyPlacement, Partitioned, PartitionedArgs};
 pub use self::raft::Raft;

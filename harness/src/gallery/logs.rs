@@ -21,7 +21,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     under: "followers killed in turn",
     setting: "--workload statements --nodes 3 --rate 400 --ops-per-key 10",
     faults: FOLLOWERS_KILLED,
-    breaks: Side { mode: "--log statement --reads any", claims: &[Breaks("convergence")] },
+    breaks: Some(Side { mode: "--log statement --reads any", claims: &[Breaks("convergence")] }),
     holds: Side { mode: "--log mixed --reads any", claims: &[Holds("convergence")] },
     prevented_by: "Rows for what the clock, chance or the order of rows decides, also inside a trigger or a default; or literals that the leader writes in their place.",
 }];
