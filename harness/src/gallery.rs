@@ -13,6 +13,7 @@ mod leaderless;
 mod logs;
 mod multi_leader;
 mod old_copy;
+mod operators;
 mod partitioned;
 mod reads;
 mod single_leader;
@@ -67,6 +68,7 @@ pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         single_leader::SCENARIOS,
         reads::SCENARIOS,
         logs::SCENARIOS,
+        operators::SCENARIOS,
         chain::SCENARIOS,
         partitioned::SCENARIOS,
         multi_leader::SCENARIOS,

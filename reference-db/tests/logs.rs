@@ -335,6 +335,7 @@ fn a_follower_that_lost_its_disk_is_filled_again_under_the_same_leader() {
     for flags in ["--log row", "--log trigger"] {
         let mut world = led(flags, 9);
         let first = world.leader().expect("a leader");
+        // Fewer than a newcomer is spared.
         (0..20).for_each(|value| drop(ask(&mut world, append("k", value)).expect("it is acknowledged")));
         assert!(settled(&mut world));
         world.wipe((first + 1) % 3);

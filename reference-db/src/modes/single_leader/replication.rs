@@ -16,6 +16,8 @@ const BATCHES: usize = 4;
 const WINDOW: u64 = 4_096;
 /// Without news of its entries for so many heartbeats a follower is sent them again.
 const RESEND_BEATS: u32 = 3;
+/// Who has nothing gets a copy instead of a longer history.
+const NEWCOMER: u64 = 512;
 /// A snapshot is not sent to the same follower again within this time.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(2);
 
@@ -73,6 +75,11 @@ pub struct Refusing {
 }
 
 impl Follower {
+    /// Whether it is to get a copy: what it lacks is no longer in the log, which begins with `oldest`, or is all of a long one.
+    pub(super) fn needs_copy(&self, oldest: u64, last: u64) -> bool {
+        self.next < oldest || (self.next == 1 && last > NEWCOMER)
+    }
+
     /// Sends a copy of everything, unless one left a moment ago.
     fn offer_snapshot(&mut self, name: &str, term: u64, now: Duration, out: &mut Vec<Output>) {
         if self.snapshot_at.is_none_or(|at| now.saturating_sub(at) >= SNAPSHOT_PAUSE) {
@@ -364,7 +371,7 @@ impl Node {
                 follower.next = if follower.matching > 0 { follower.matching + 1 } else { follower.began };
                 follower.progress = now;
             }
-            if follower.next < oldest && !follower.heard.is_zero() {
+            if follower.needs_copy(oldest, last) && !follower.heard.is_zero() {
                 // Heartbeats go on beside it, from the newest entry: their refusal keeps the follower in touch.
                 follower.offer_snapshot(name, term, now, out);
                 if beats {

@@ -53,7 +53,7 @@ impl Node {
         for (name, follower) in &mut leading.followers {
             let first = follower.next;
             let waits = follower.shipping.as_ref().is_some_and(|shipping| now < shipping.again);
-            if first > last || first < oldest || waits {
+            if first > last || follower.needs_copy(oldest, last) || waits {
                 continue;
             }
             if follower.shipping.is_none() {
