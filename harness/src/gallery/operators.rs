@@ -35,7 +35,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "A follower with an empty disk joins while users write, again and again.",
         under: "one follower's disk emptied",
-        setting: "--workload append --nodes 3 --rate 600",
+        setting: "--workload append --nodes 3 --rate 600 --ops-per-key 10",
         faults: Faults::Every(
             3_000,
             &[Strike { at_ms: 1_500, lasts_ms: 500, whom: Whom::Follower(0), deed: Deed::Wipe }],
@@ -49,7 +49,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "Nodes are replaced by a newer version one after the other, and write the new format while others still read the old one.",
         under: "nodes ended and started as the newer version, one after the other",
-        setting: "--workload append --nodes 3 --rate 400",
+        setting: "--workload append --nodes 3 --rate 400 --ops-per-key 10",
         faults: ONE_AFTER_THE_OTHER,
         breaks: None,
         holds: Side {
