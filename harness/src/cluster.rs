@@ -10,7 +10,7 @@ use gainsay_nemesis::backends::Chosen;
 use gainsay_nemesis::disk::Options;
 use gainsay_nemesis::hosts::{Hosts, NodeState, Spawn, Viewpoint};
 
-use crate::database::{Database, NodePlace};
+use crate::database::{Database, NodePlace, Program};
 use crate::monitor::Known;
 use crate::signals::Interrupt;
 use crate::store::RunDir;
@@ -78,16 +78,27 @@ impl Cluster {
                 hosts.mount_disk(node, &place.data, disk).with_context(|| format!("giving {node} a disk"))?;
             }
             let Some(program) = self.database.program(&place) else { continue };
-            let spawn = Spawn {
-                program: program.program,
-                args: program.args.into_iter().map(Into::into).collect(),
-                env: program.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-                cwd: place.data.clone(),
-                log: self.dir.node(node).join("log"),
-            };
-            hosts.spawn(node, &spawn).with_context(|| format!("starting {node}"))?;
+            hosts.spawn(node, &self.spawn(&place, program)).with_context(|| format!("starting {node}"))?;
         }
         Ok(())
+    }
+
+    fn spawn(&self, place: &NodePlace, program: Program) -> Spawn {
+        Spawn {
+            program: program.program,
+            args: program.args.into_iter().map(Into::into).collect(),
+            env: program.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            cwd: place.data.clone(),
+            log: self.dir.node(&place.name).join("log"),
+        }
+    }
+
+    /// Starts a node that is down as the database's newer version.
+    pub fn upgrade(&self, node: &str) -> anyhow::Result<()> {
+        let hosts = self.hosts.as_ref().context("there are no nodes")?;
+        let place = self.place(hosts, node)?;
+        let program = self.database.upgraded(&place).with_context(|| format!("there is no newer version of {node}"))?;
+        Ok(hosts.spawn(node, &self.spawn(&place, program))?)
     }
 
     fn place(&self, hosts: &Hosts, node: &str) -> anyhow::Result<NodePlace> {

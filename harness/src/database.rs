@@ -132,6 +132,16 @@ pub trait Database: Send + Sync {
     /// How to start a node; `None` where there are no processes.
     fn program(&self, place: &NodePlace) -> Option<Program>;
 
+    /// How to start the newer version of a node; `None` where there is none.
+    fn upgraded(&self, _place: &NodePlace) -> Option<Program> {
+        None
+    }
+
+    /// Whether there is a newer version of its nodes.
+    fn can_upgrade(&self) -> bool {
+        false
+    }
+
     /// Tells the adapter how clients reach the nodes; called once, before anything else that talks to them.
     fn connect(&self, nodes: &[(String, IpAddr)]) -> anyhow::Result<()>;
 

@@ -10,8 +10,10 @@ mod claim;
 mod consensus;
 mod faults;
 mod leaderless;
+mod logs;
 mod multi_leader;
 mod old_copy;
+mod operators;
 mod partitioned;
 mod reads;
 mod single_leader;
@@ -36,8 +38,8 @@ pub struct Scenario {
     pub setting: &'static str,
     /// What is done to both.
     pub faults: Faults,
-    /// The side that breaks.
-    pub breaks: Side,
+    /// The side that breaks; none where the scenario only shows what something bears.
+    pub breaks: Option<Side>,
     /// The side that holds.
     pub holds: Side,
     /// What prevents it, and what does not, in a sentence or two.
@@ -53,11 +55,20 @@ pub struct Side {
     pub claims: &'static [Claim],
 }
 
+impl Scenario {
+    /// Its sides, the one that breaks first.
+    pub fn sides(&self) -> impl Iterator<Item = &Side> {
+        self.breaks.iter().chain([&self.holds])
+    }
+}
+
 /// All scenarios, family by family.
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
     let families = [
         single_leader::SCENARIOS,
         reads::SCENARIOS,
+        logs::SCENARIOS,
+        operators::SCENARIOS,
         chain::SCENARIOS,
         partitioned::SCENARIOS,
         multi_leader::SCENARIOS,
@@ -78,7 +89,8 @@ mod tests {
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
         for scenario in scenarios() {
-            assert!(scenario.breaks.claims.iter().any(|claim| claim.is_break()), "{}", scenario.name);
+            let breaks = |side: &Side| side.claims.iter().any(|claim| claim.is_break());
+            assert!(scenario.breaks.as_ref().is_none_or(breaks), "{}", scenario.name);
             assert!(scenario.holds.claims.iter().any(|claim| !claim.is_break()), "{}", scenario.name);
         }
     }
@@ -87,7 +99,7 @@ mod tests {
     fn every_guarantee_that_a_scenario_claims_is_one_that_a_checker_judges() {
         let known: Vec<&str> = gainsay_checker::checkers::CHECKERS.iter().map(|checker| checker.name).collect();
         for scenario in scenarios() {
-            for claim in scenario.breaks.claims.iter().chain(scenario.holds.claims) {
+            for claim in scenario.sides().flat_map(|side| side.claims) {
                 if let Some(name) = claim.guarantee() {
                     assert!(known.contains(&name), "{}: {name}", scenario.name);
                 }

@@ -128,6 +128,10 @@ impl Target for Victim {
         &self.ports
     }
 
+    fn upgrade(&self, node: &str) -> Result<(), gainsay_nemesis::Error> {
+        self.cluster.upgrade(node).map_err(|error| gainsay_nemesis::Error(format!("{error:#}")))
+    }
+
     fn switch_over(&self, node: &str) -> Result<(), gainsay_nemesis::Error> {
         let (sender, receiver) = std::sync::mpsc::channel();
         let (database, heir) = (self.database.clone(), node.to_string());
@@ -159,6 +163,8 @@ fn note(recorder: &Recorder, event: FaultEvent) {
         "switchover" => "start-switchover",
         "power" => "power-off",
         "restore" => "restore",
+        "wipe" => "wipe",
+        "upgrade" => "start-upgrade",
         "disk-slow" => "start-slow-disk",
         "disk-error" => "start-failing-disk",
         _ => "start-partition",
@@ -169,7 +175,8 @@ fn note(recorder: &Recorder, event: FaultEvent) {
         "clock" => "reset-clock",
         "packet" => "stop-packet",
         "switchover" => "stop-switchover",
-        "power" | "restore" => "start",
+        "power" | "restore" | "wipe" => "start",
+        "upgrade" => "stop-upgrade",
         "disk-slow" => "stop-slow-disk",
         "disk-error" => "stop-failing-disk",
         _ => "stop-partition",

@@ -99,6 +99,18 @@ impl Body for Hosts {
         Hosts::copy_data(self, node)
     }
 
+    fn end(&self, node: &str) -> Result<(), Error> {
+        Hosts::end(self, node)
+    }
+
+    fn wipe_data(&self, node: &str) -> Result<u64, Error> {
+        Hosts::wipe_data(self, node)
+    }
+
+    fn wiped(&self, node: &str) -> Option<u64> {
+        Hosts::wiped(self, node)
+    }
+
     fn restored(&self, node: &str) -> Option<u64> {
         Hosts::restored(self, node)
     }

@@ -191,6 +191,19 @@ impl Hosts {
         self.node(node)?.kill()
     }
 
+    /// Asks a node to end, and kills it if it does not.
+    ///
+    /// # Errors
+    ///
+    /// It had to be killed, or a process did not go within the limit.
+    pub fn end(&self, node: &str) -> Result<(), Error> {
+        let held = self.node(node)?;
+        held.ask_to_stop();
+        let ended = node::await_limit(STOP_GRACE, || !held.has_processes());
+        held.kill()?;
+        if ended { Ok(()) } else { Err(Error::new(format!("ending {node}"), "it did not end when it was asked to")) }
+    }
+
     /// Stops all of a node's processes; they stand when this returns.
     ///
     /// # Errors

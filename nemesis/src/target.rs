@@ -22,6 +22,11 @@ pub trait Target: Send + Sync {
         Err(Error(format!("the database has no way to make {node} the leader")))
     }
 
+    /// Starts a node that is down as the database's newer version. An error where there is none, or it does not start.
+    fn upgrade(&self, node: &str) -> Result<(), Error> {
+        Err(Error(format!("there is no newer version of {node}")))
+    }
+
     /// The ports on which every node listens: the clients' first, then the peers'.
     fn ports(&self) -> &[u16];
 }
@@ -81,6 +86,18 @@ pub trait Body: Send + Sync {
     /// Copies the data directory of a node that is down; how many files that are.
     fn copy_data(&self, node: &str) -> Result<u64, Error> {
         Err(Error(format!("the data of {node} are not ours")))
+    }
+    /// Asks a node to end, and waits until it has.
+    fn end(&self, node: &str) -> Result<(), Error> {
+        self.kill(node)
+    }
+    /// Empties the data directory of a node that is down; how many files it had.
+    fn wipe_data(&self, node: &str) -> Result<u64, Error> {
+        Err(Error(format!("the data of {node} are not ours")))
+    }
+    /// How many files the last wipe took.
+    fn wiped(&self, _node: &str) -> Option<u64> {
+        None
     }
     /// How many files the last restore changed; nothing between a copy and its restore.
     fn restored(&self, _node: &str) -> Option<u64> {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::bug::Bug;
 pub use self::chain::Chain;
 pub use self::leaderless::{Coordinator, Leaderless, LeaderlessArgs, Versions};
-pub use self::log::{LogArgs, LogFormat};
+pub use self::log::{LogArgs, LogFormat, NEWEST_FORMAT};
 pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, Topology};
 pub use self::partitioned::{KeyPlacement, Partitioned, PartitionedArgs};
 pub use self::raft::Raft;
@@ -200,6 +200,10 @@ pub struct SingleLeader {
     pub log: LogFormat,
     /// Whether a statement travels with literals in the place of clock and chance.
     pub literals: bool,
+    /// What begins otherwise is not replicated.
+    pub replicate: Option<String>,
+    /// In which format entries travel.
+    pub format_version: u8,
     /// A deliberate mistake.
     pub bug: Option<Bug>,
 }
@@ -320,6 +324,8 @@ impl ModeArgs {
             reads: self.reads.unwrap_or(default_reads),
             log: self.logs.format()?,
             literals: self.logs.literals(),
+            replicate: self.logs.replicate.clone(),
+            format_version: self.logs.version(),
             bug: self.bug,
         };
         policy.bug_fits()?;
@@ -418,7 +424,7 @@ impl ModeConfig {
     /// Whether the order of writes extends real time: one leader at a time, and no acknowledged write that a failover discards.
     pub fn order_is_real_time(&self) -> bool {
         match &self.policy {
-            Policy::SingleLeader(mode) => mode.keeps_acknowledged(),
+            Policy::SingleLeader(mode) => mode.keeps_acknowledged() && mode.replicate.is_none(),
             Policy::Raft(_) => self.fsync == FsyncPolicy::Always,
             Policy::Chain(_) => true,
             Policy::Leaderless(_) | Policy::MultiLeader(_) | Policy::Partitioned(_) => false,
@@ -468,6 +474,10 @@ impl SingleLeader {
 
     fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
         let mut promises = Vec::new();
+        // What is only on the leader is missing wherever else one reads, and after a failover.
+        if self.replicate.is_some() {
+            return promises;
+        }
         let keeps = self.keeps_acknowledged();
         if keeps && (fsync == FsyncPolicy::Always || self.ack != Ack::Async) {
             promises.push("lost-writes");
@@ -526,6 +536,8 @@ mod tests {
             "--ack sync --lease off --fsync never",
             "--log statement --literals on",
             "--log mixed",
+            "--log trigger --replicate u_shared",
+            "--format-version 1",
             "--mode multi-leader",
             "--mode multi-leader --followers 4 --topology star --ordering none --conflicts lww --reads leader",
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
@@ -578,6 +590,7 @@ mod tests {
             ("--mode raft --reads any", "--reads any goes with"),
             ("--mode raft --log statement", "--log goes with --mode single-leader, not with raft"),
             ("--literals on", "--literals goes with --log statement"),
+            ("--replicate a", "--replicate goes with --log trigger"),
             ("--mode raft --ack sync", "--ack goes with --mode single-leader"),
             ("--mode raft --bug leave-tie", "does not go with --mode raft"),
             ("--mode raft --reads lease --bug stale-read-index", "--reads index"),

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::modes::leaderless::row::Row;
+use crate::modes::single_leader;
 use crate::operation::{Refusal, ReplicaRequest, Reply, Request};
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, Store, StoreError};
 
 /// Something that happened to a node.
 #[derive(Debug)]
@@ -83,12 +84,43 @@ pub enum Output {
     Send(String, Message),
     /// Sends one message to several; it is encoded once.
     SendAll(Vec<String>, Message),
+    /// Has the task that ships from the change table read entries and send them, when it gets to it.
+    Ship(Order),
     /// Sends the whole database, as of an exact position, and then whatever comes.
     Snapshot(String, u64),
     /// Says a line in the node's log.
     Say(String),
     /// Keeps a discarded tail in a file of this name.
     Keep(String, Vec<String>),
+}
+
+/// What is to be shipped from the change table; of a leader's message all but the entries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// To whom.
+    pub to: Vec<String>,
+    /// The leader's term.
+    pub term: u64,
+    /// The position before the first entry.
+    pub previous: (u64, u64),
+    /// At most so many entries.
+    pub count: usize,
+    /// What is committed.
+    pub committed: u64,
+    /// When it was ordered, by the leader's monotonic clock.
+    pub sent: Duration,
+}
+
+impl Order {
+    /// The message, with what the change table had; `None` where it has nothing any more.
+    pub fn filled(self, changed: &Reader) -> Result<Option<(Vec<String>, Message)>, StoreError> {
+        let entries = changed.entries(self.previous.1 + 1, self.count)?;
+        let (term, previous) = (self.term, self.previous);
+        let message =
+            single_leader::Message::Append { term, previous, entries, committed: self.committed, sent: self.sent };
+        let empty = matches!(&message, single_leader::Message::Append { entries, .. } if entries.is_empty());
+        Ok((!empty).then_some((self.to, Message::Leader(message))))
+    }
 }
 
 /// What a node says of itself.

@@ -156,6 +156,7 @@ impl Node {
             Output::Send(to, message) if to == self.name => own.push(Input::Peer { from: to, message }),
             Output::Send(to, message) => self.peers.send(&to, message),
             Output::SendAll(to, message) => self.peers.send_all(&to, &message),
+            Output::Ship(order) => self.peers.ship(order, self.store.path()),
             Output::Snapshot(to, term) => self.peers.send_snapshot(&to, term, self.store.path()),
             Output::Say(text) => say(&self.name, self.began, &text),
             Output::Keep(name, lines) => self.keep(&name, &lines),

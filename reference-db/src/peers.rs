@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::mode::{Input, Message};
+use crate::mode::{Input, Message, Order};
 use crate::modes::single_leader;
 use crate::node::Arrival;
-use crate::store::snapshot;
+use crate::store::{Reader, snapshot};
 
 /// A frame may not be longer.
 const FRAME: usize = 64 << 20;
@@ -45,6 +45,8 @@ struct Greeting {
 #[derive(Clone)]
 pub struct Peers {
     queues: Arc<HashMap<String, mpsc::Sender<Frame>>>,
+    /// The task that ships from the change table; begins with the first order.
+    shipper: Arc<OnceLock<std::sync::mpsc::Sender<Order>>>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -66,7 +68,7 @@ impl Peers {
             runtime.spawn(dial(*address, greeting, receiver));
             queues.insert(peer.clone(), sender);
         }
-        Peers { queues: Arc::new(queues), runtime: runtime.clone() }
+        Peers { queues: Arc::new(queues), shipper: Arc::default(), runtime: runtime.clone() }
     }
 
     /// Queues a message; drops it when the queue is full.
@@ -78,12 +80,19 @@ impl Peers {
 
     /// Queues one message for several.
     pub fn send_all(&self, to: &[String], message: &Message) {
-        let mut text = Vec::new();
-        encode(&mut text, message);
-        let text: Arc<[u8]> = text.into();
-        for queue in to.iter().filter_map(|to| self.queues.get(to)) {
-            let _ = queue.try_send(Frame::Encoded(text.clone()));
-        }
+        send_to(&self.queues, to, message);
+    }
+
+    /// Has the shipping task read what is ordered, on a connection of its own, and send it. What it cannot read or send is ordered again.
+    pub fn ship(&self, order: Order, database: &Path) {
+        let orders = self.shipper.get_or_init(|| {
+            let (orders, inbox) = std::sync::mpsc::channel::<Order>();
+            let (database, queues) = (database.to_path_buf(), self.queues.clone());
+            self.runtime.spawn_blocking(move || ship_all(&database, &queues, &inbox));
+            orders
+        });
+        // The task ends only with the node.
+        let _ = orders.send(order);
     }
 
     /// Copies the database beside its writer and sends the copy.
@@ -91,7 +100,7 @@ impl Peers {
         let Some(queue) = self.queues.get(to).cloned() else { return };
         let database = database.to_path_buf();
         self.runtime.spawn_blocking(move || {
-            let Ok(copy) = snapshot(&database) else { return };
+            let Ok(copy) = snapshot(&database).map(crate::store::Snapshot::replicated) else { return };
             let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
             let mut rows = copy.rows.into_iter().peekable();
             while rows.peek().is_some() {
@@ -103,6 +112,30 @@ impl Peers {
             messages.push(single_leader::Message::SnapshotEnd { term });
             let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
         });
+    }
+}
+
+fn send_to(queues: &HashMap<String, mpsc::Sender<Frame>>, to: &[String], message: &Message) {
+    let mut text = Vec::new();
+    encode(&mut text, message);
+    let text: Arc<[u8]> = text.into();
+    for queue in to.iter().filter_map(|to| queues.get(to)) {
+        let _ = queue.try_send(Frame::Encoded(text.clone()));
+    }
+}
+
+/// The shipping task.
+fn ship_all(database: &Path, queues: &HashMap<String, mpsc::Sender<Frame>>, orders: &std::sync::mpsc::Receiver<Order>) {
+    let mut reader = None;
+    while let Ok(order) = orders.recv() {
+        if reader.is_none() {
+            reader = Reader::open(database).ok();
+        }
+        match reader.as_ref().map(|reader| order.filled(reader)) {
+            Some(Ok(Some((to, message)))) => send_to(queues, &to, &message),
+            Some(Ok(None)) => {}
+            Some(Err(_)) | None => reader = None,
+        }
     }
 }
 

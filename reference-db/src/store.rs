@@ -3,11 +3,12 @@
 //! Tables: `kv` holds what each key holds; `log` the entries with their undo images, so that a deposed leader's tail can be taken back; `terms` where
 //! each term begins; `meta` the term, the vote and other small things; `versions` the versioned rows of modes where several nodes accept writes,
 //! `hints` for whom some of them are kept; `journal` the changes of multi-leader modes, or
-//! the log of the mode raft.
+//! the log of the mode raft; `changed` what triggers captured for `--log trigger`.
 //!
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.
 
+mod changed;
 pub mod changes;
 mod journal;
 pub mod sql;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub use self::changed::{Reader, Subset};
 use crate::value::Cell;
 
 /// The disk, or SQLite, refused.
@@ -55,6 +57,9 @@ pub struct Entry {
     /// The leader's wall clock when it wrote it, nanoseconds since the epoch.
     #[serde(default)]
     pub wall: i64,
+    /// The node that led when it was written; from version 2 of the format on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// A node's data.
@@ -68,11 +73,13 @@ pub struct Store {
     staged: Option<Vec<Change>>,
     /// How many statements of the log failed here.
     failed: u64,
+    /// With `--log trigger`: what captures this node's own writes.
+    capture: Option<changed::Capture>,
 }
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, cell TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, changes TEXT NOT NULL, undo TEXT NOT NULL, wall INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, changes TEXT NOT NULL, undo TEXT NOT NULL, wall INTEGER NOT NULL, origin TEXT);
     CREATE TABLE IF NOT EXISTS terms (term INTEGER PRIMARY KEY, first INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS versions (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
@@ -89,7 +96,12 @@ impl Store {
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(SCHEMA)?;
-        Ok(Store { connection, path, dirty: false, tables: false, staged: None, failed: 0 })
+        connection.execute_batch(changed::SCHEMA)?;
+        // A directory of a node that knew no origin.
+        if connection.prepare("SELECT origin FROM log").is_err() {
+            connection.execute_batch("ALTER TABLE log ADD COLUMN origin TEXT")?;
+        }
+        Ok(Store { connection, path, dirty: false, tables: false, staged: None, failed: 0, capture: None })
     }
 
     /// Where the database is, for a second connection that reads a snapshot.
@@ -142,7 +154,8 @@ impl Store {
         match cell {
             Some(cell) => {
                 let text = serde_json::to_string(cell)?;
-                self.connection.prepare_cached("INSERT OR REPLACE INTO kv VALUES (?1, ?2)")?.execute([key, &text])?;
+                let set = "INSERT INTO kv VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET cell = excluded.cell";
+                self.connection.prepare_cached(set)?.execute([key, &text])?;
             }
             None => {
                 self.connection.prepare_cached("DELETE FROM kv WHERE key = ?1")?.execute([key])?;
@@ -167,17 +180,19 @@ impl Store {
     /// Appends an entry and applies it, remembering what its keys held.
     pub fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
         self.begin()?;
+        self.captures(false)?;
         let undo = match self.staged.take() {
             Some(undo) => serde_json::to_string(&undo)?,
             None => self.take_effect(&entry.changes)?,
         };
         let changes = serde_json::to_string(&entry.changes)?;
-        self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
             entry.index as i64,
             entry.term as i64,
             changes,
             undo,
-            entry.wall
+            entry.wall,
+            entry.origin
         ])?;
         Ok(())
     }
@@ -202,24 +217,30 @@ impl Store {
     /// Takes back every entry from `first` on, newest first; returns them, oldest first.
     pub fn truncate(&mut self, first: u64) -> Result<Vec<Entry>, StoreError> {
         self.begin()?;
-        let rows: Vec<(u64, u64, String, String, i64)> = {
-            let mut query = self
-                .connection
-                .prepare_cached("SELECT idx, term, changes, undo, wall FROM log WHERE idx >= ?1 ORDER BY idx DESC")?;
+        self.captures(false)?;
+        let rows: Vec<(u64, u64, String, String, i64, Option<String>)> = {
+            let mut query = self.connection.prepare_cached(
+                "SELECT idx, term, changes, undo, wall, origin FROM log WHERE idx >= ?1 ORDER BY idx DESC",
+            )?;
             let rows = query.query_map([first as i64], |row| {
                 let (index, term): (i64, i64) = (row.get(0)?, row.get(1)?);
-                Ok((index as u64, term as u64, row.get(2)?, row.get(3)?, row.get(4)?))
+                Ok((index as u64, term as u64, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
             })?;
             rows.collect::<Result<_, _>>()?
         };
         let mut entries = Vec::with_capacity(rows.len());
-        for (index, term, changes, undo, wall) in rows {
-            let undo: Vec<Change> = serde_json::from_str(&undo)?;
+        for (index, term, changes, undo, wall, origin) in rows {
+            let undo: Vec<Change> = match undo.is_empty() {
+                true => changed::of_entry(&self.connection, index)?.into_iter().map(|(old, _)| old).collect(),
+                false => serde_json::from_str(&undo)?,
+            };
+            let changes = changed::changes_of(&self.connection, index, &changes)?;
             for (key, cell) in undo.iter().rev() {
                 self.put(key, cell.as_ref())?;
             }
-            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)?, wall });
+            entries.push(Entry { index, term, changes, wall, origin });
         }
+        changed::forget(&self.connection, first, false)?;
         self.connection.prepare_cached("DELETE FROM log WHERE idx >= ?1")?.execute([first as i64])?;
         self.connection.prepare_cached("DELETE FROM terms WHERE first >= ?1")?.execute([first as i64])?;
         entries.reverse();
@@ -228,21 +249,7 @@ impl Store {
 
     /// At most `limit` entries from `first` on, ascending. Empty where they have been compacted away or don't exist.
     pub fn entries(&self, first: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT idx, term, changes, wall FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
-        let rows = query.query_map(params![first as i64, limit as i64], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, row.get::<_, String>(2)?, row.get(3)?))
-        })?;
-        let mut entries = Vec::new();
-        for row in rows {
-            let (index, term, changes, wall) = row?;
-            entries.push(Entry { index, term, changes: serde_json::from_str(&changes)?, wall });
-        }
-        if entries.first().is_some_and(|entry| entry.index != first) {
-            entries.clear();
-        }
-        Ok(entries)
+        entries_of(&self.connection, first, limit)
     }
 
     /// The index of the oldest entry that is kept, if any.
@@ -256,7 +263,7 @@ impl Store {
     pub fn compact(&mut self, first: u64) -> Result<(), StoreError> {
         self.begin()?;
         self.connection.prepare_cached("DELETE FROM log WHERE idx < ?1")?.execute([first as i64])?;
-        Ok(())
+        changed::forget(&self.connection, first, true)
     }
 
     /// Where each term begins, ascending.
@@ -278,10 +285,9 @@ impl Store {
     /// Replaces everything by a snapshot that ends with entry `index` of `term`.
     pub fn install(&mut self, rows: &[(String, Cell)], terms: &[(u64, u64)]) -> Result<(), StoreError> {
         self.begin()?;
-        if self.tables {
-            sql::clear(&self.connection)?;
-        }
-        for table in ["kv", "log", "terms"] {
+        self.captures(false)?;
+        self.clear_copied()?;
+        for table in ["log", "changed", "terms"] {
             self.connection.execute(&format!("DELETE FROM {table}"), [])?;
         }
         for (key, cell) in rows {
@@ -292,6 +298,22 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn entries_of(connection: &Connection, first: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    let mut query = connection
+        .prepare_cached("SELECT idx, term, changes, wall, origin FROM log WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?;
+    let mut rows = query.query(params![first as i64, limit as i64])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (index, term) = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
+        let changes = changed::changes_of(connection, index, row.get_ref(2)?.as_str().unwrap_or_default())?;
+        entries.push(Entry { index, term, changes, wall: row.get(3)?, origin: row.get(4)? });
+    }
+    if entries.first().is_some_and(|entry| entry.index != first) {
+        entries.clear();
+    }
+    Ok(entries)
 }
 
 fn all_versioned(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
@@ -313,6 +335,16 @@ pub struct Snapshot {
     pub versions: Vec<(String, String)>,
     /// How many hints there are.
     pub hints: u64,
+    /// Which of the keys and tables are replicated.
+    pub subset: Subset,
+}
+
+impl Snapshot {
+    /// What of it another node is to have.
+    pub fn replicated(self) -> Snapshot {
+        let subset = self.subset.clone();
+        Snapshot { rows: self.rows.into_iter().filter(|(key, _)| subset.has(key)).collect(), ..self }
+    }
 }
 
 /// Reads a snapshot on a connection of its own, beside the writer: the position is read inside the same transaction as the rows.
@@ -347,5 +379,38 @@ pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
     }
     rows.extend(sql::everything(&connection)?);
     let hints: i64 = connection.query_row("SELECT count(*) FROM hints", [], |row| row.get(0))?;
-    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)?, hints: hints as u64 })
+    let subset = changed::subset(&connection)?;
+    Ok(Snapshot { last, terms, rows, versions: all_versioned(&connection)?, hints: hints as u64, subset })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_another_version_is_read() {
+        let read = |text: &str| serde_json::from_str::<Entry>(text).expect("an entry");
+        let old = read(r#"{"index":1,"term":1,"changes":[]}"#);
+        assert_eq!((old.wall, old.origin), (0, None));
+        let newer = read(r#"{"index":1,"term":1,"changes":[],"origin":"n1","colour":{"of":["tomorrow"]}}"#);
+        assert_eq!(newer.origin.as_deref(), Some("n1"));
+    }
+
+    #[test]
+    fn a_directory_of_the_old_version_is_opened() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let connection = Connection::open(dir.path().join("node.sqlite")).expect("a database");
+        connection
+            .execute_batch(
+                "CREATE TABLE log (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, changes TEXT NOT NULL, undo TEXT NOT NULL,
+                 wall INTEGER NOT NULL); INSERT INTO log VALUES (1, 1, '[]', '[]', 5);",
+            )
+            .expect("an old log");
+        drop(connection);
+        let mut store = Store::open(dir.path(), Fsync::Never).expect("a store");
+        let entry = Entry { index: 2, term: 1, changes: Vec::new(), wall: 6, origin: Some("n1".to_string()) };
+        store.append(&entry).expect("it is appended");
+        let entries = store.entries(1, 9).expect("both");
+        assert_eq!((entries[0].origin.as_deref(), &entries[1]), (None, &entry));
+    }
 }

@@ -235,3 +235,113 @@ fn a_copy_that_is_rebuilt_from_the_changes_equals_the_database() {
     assert!(held.keys().any(|key| matches!(sql::place(key), Some(sql::Place::Row(..)))), "there are rows");
     assert_eq!(copy, held);
 }
+
+/// What the change table of a node holds: entry and key of each row.
+fn captured(world: &World, node: usize) -> Vec<(i64, String)> {
+    let database = rusqlite::Connection::open(world.database(node)).expect("the database");
+    let mut query = database.prepare("SELECT idx, key FROM changed ORDER BY number").expect("a query");
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+#[test]
+fn what_triggers_wrote_down_makes_replicas_equal_under_faults() {
+    every(0..6, |seed| {
+        for flags in ["--log trigger", "--log trigger --ack async"] {
+            let world = under_faults(flags, seed, TABLES);
+            assert!(same(&world), "{flags}, seed {seed}");
+        }
+    });
+}
+
+#[test]
+fn a_leader_captures_its_own_rows_once_and_a_follower_none() {
+    let mut world = led("--log trigger", 5);
+    let first = world.leader().expect("a leader");
+    ask(&mut world, append("k", 1)).expect("it is acknowledged");
+    ask(&mut world, sql(&[TABLES[1], "insert into u_audit values (1, 'a'), (2, 'b')"])).expect("both run");
+    let heir = (first + 1) % 3;
+    let ticket = world.promote(heir);
+    assert!(world.until(SECOND * 8, |world| world.answers.contains_key(&ticket) && world.leader() == Some(heir)));
+    ask(&mut world, append("k", 2)).expect("it is acknowledged");
+    ask(&mut world, sql(&["insert or replace into u_audit (rowid, note) values (1, 9)"])).expect("it runs");
+    assert!(settled(&mut world) && same(&world));
+    let keys = |rows: Vec<(i64, String)>| rows.into_iter().map(|(_, key)| key).collect::<Vec<_>>();
+    let audit = "sql/row/u_audit/1";
+    assert_eq!(
+        keys(captured(&world, first)),
+        ["k", "sql/schema/table/u_audit", audit, "sql/row/u_audit/2"],
+        "what it wrote while it led"
+    );
+    assert_eq!(keys(captured(&world, heir)), ["k", audit, audit], "a row goes and comes in a REPLACE");
+    assert!(captured(&world, (first + 2) % 3).is_empty());
+}
+
+#[test]
+fn with_a_prefix_the_rest_stays_on_its_leader() {
+    let mut world = led("--log trigger --replicate u_shared", 6);
+    let first = world.leader().expect("a leader");
+    for text in [
+        "create table u_shared_notes (id integer primary key, body)",
+        "create table u_private (id integer primary key, body)",
+        "create index u_shared_by_body on u_private (body)",
+        "create trigger u_t after insert on u_private begin insert into u_shared_notes (body) values (new.body); end",
+        "insert into u_private values (7, 'p')",
+    ] {
+        ask(&mut world, sql(&[text])).expect(text);
+    }
+    ask(&mut world, append("u_shared_list", 1)).expect("it is acknowledged");
+    ask(&mut world, append("list", 1)).expect("it is acknowledged");
+    assert!(settled(&mut world));
+    let keys =
+        |world: &World, node: usize| world.disk(node).rows.into_iter().map(|(key, _)| key).collect::<Vec<String>>();
+    let shared = ["u_shared_list", "sql/schema/table/u_shared_notes", "sql/row/u_shared_notes/1"];
+    let is_shared = |key: &String| shared.contains(&key.as_str());
+    let other = (first + 1) % 3;
+    assert_eq!(keys(&world, other).len(), shared.len(), "{:?}", keys(&world, other));
+    assert!(keys(&world, other).iter().all(is_shared));
+    assert!(keys(&world, first).len() > 6 && shared.iter().all(|key| keys(&world, first).contains(&key.to_string())));
+    // A copy of everything is one of what is replicated.
+    let late = (first + 2) % 3;
+    world.wipe(late);
+    world.start(late);
+    ask(&mut world, append("u_shared_list", 2)).expect("it is acknowledged");
+    assert!(settled(&mut world));
+    assert_eq!(keys(&world, late), keys(&world, other));
+}
+
+#[test]
+fn a_tail_that_triggers_captured_is_taken_back() {
+    let mut world = led("--log trigger --ack async", 8);
+    let first = world.leader().expect("a leader");
+    ask(&mut world, sql(&["create table u_a (id integer primary key, body)", "insert into u_a values (1, 'a')"]))
+        .expect("both run");
+    ask(&mut world, append("k", 1)).expect("it is acknowledged");
+    assert!(settled(&mut world));
+    world.cut_off(first);
+    for text in ["update u_a set body = 'lost'", "insert into u_a values (2, 'lost')", "create table u_b (id)"] {
+        world.ask(first, sql(&[text]));
+    }
+    world.ask(first, append("k", 2));
+    assert!(world.until(SECOND * 8, |world| world.leader().is_some_and(|leader| leader != first)));
+    ask(&mut world, append("k", 3)).expect("it is acknowledged");
+    world.heal();
+    assert!(settled(&mut world) && same(&world));
+    assert!(world.machines[first].kept.iter().any(|(_, lines)| lines.iter().any(|line| line.contains("lost"))));
+}
+
+#[test]
+fn a_follower_that_lost_its_disk_is_filled_again_under_the_same_leader() {
+    for flags in ["--log row", "--log trigger"] {
+        let mut world = led(flags, 9);
+        let first = world.leader().expect("a leader");
+        // Fewer than a newcomer is spared.
+        (0..20).for_each(|value| drop(ask(&mut world, append("k", value)).expect("it is acknowledged")));
+        assert!(settled(&mut world));
+        world.wipe((first + 1) % 3);
+        world.start((first + 1) % 3);
+        ask(&mut world, append("k", 20)).expect("it is acknowledged");
+        assert!(settled(&mut world) && same(&world), "{flags}");
+        assert_eq!(world.leader(), Some(first));
+    }
+}

@@ -66,6 +66,15 @@ impl Cluster {
         }
     }
 
+    /// SIGTERM, as an operator ends a node.
+    fn end(&mut self, node: usize) {
+        if let Some(mut process) = self.processes[node].take() {
+            let pid = nix::unistd::Pid::from_raw(process.id() as i32);
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it can be ended");
+            process.wait().expect("it ends");
+        }
+    }
+
     fn pool(&self) -> Arc<Pool> {
         let nodes = self.ports.iter().enumerate().map(|(number, ports)| (format!("n{}", number + 1), ports.0));
         Arc::new(Pool::new(nodes.collect(), Duration::from_secs(2)).expect("a pool"))
@@ -174,6 +183,73 @@ async fn a_follower_without_a_disk_gets_a_snapshot_while_writes_go_on() {
     })
     .await;
     assert_eq!(dumped(&pool, lost).await, dumped(&pool, leads).await);
+}
+
+/// Whether all nodes stand at the same place.
+fn level(all: &[NodeStatus]) -> Option<()> {
+    let same = all.iter().all(|one| one.status.position == all[0].status.position && one.status.ready);
+    (all.len() == 3 && same).then_some(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_upgraded_one_after_the_other_while_writes_go_on() {
+    let mut cluster = Cluster::start("--failover-timeout 300ms --format-version 1", 3);
+    let pool = cluster.pool();
+    until(&pool, "a first leader", leader).await;
+    let (done, mut session) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), cluster.session("s"));
+    let counted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (ended, count, began) = (done.clone(), counted.clone(), Instant::now());
+    let writer = tokio::spawn(async move {
+        let (mut acknowledged, mut last, mut silence) = (Vec::new(), began, Duration::ZERO);
+        for value in 0.. {
+            if append(&mut session, value).await {
+                acknowledged.push(Value::Int(value));
+                count.store(acknowledged.len(), std::sync::atomic::Ordering::Relaxed);
+                silence = silence.max(last.elapsed());
+                last = Instant::now();
+            }
+            if ended.load(std::sync::atomic::Ordering::Relaxed) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        (acknowledged, silence)
+    });
+    cluster.flags = "--failover-timeout 300ms".to_string();
+    for node in 0..3 {
+        cluster.end(node);
+        until(&pool, "one of the others leads", |all| leader(all).filter(|leads| *leads != node)).await;
+        let before = until(&pool, "a position", |all| all.iter().map(|one| one.status.position).max()).await;
+        cluster.spawn(node);
+        let name = format!("n{}", node + 1);
+        until(&pool, "the new version takes part", |all| {
+            all.iter().find(|one| one.node == name && one.status.position > before && one.status.ready).map(|_| ())
+        })
+        .await;
+        let written = || counted.load(std::sync::atomic::Ordering::Relaxed);
+        let enough = written() + 20;
+        until(&pool, "writes go on", |_| (written() >= enough).then_some(())).await;
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (acknowledged, silence) = writer.await.expect("the writer ends");
+    until(&pool, "all have everything", level).await;
+    let held = dumped(&pool, 0).await;
+    assert!(acknowledged.len() > 50, "writes went on: {}", acknowledged.len());
+    assert!(acknowledged.iter().all(|value| held.contains(value)), "lost: {acknowledged:?} of {held:?}");
+    assert_eq!((dumped(&pool, 1).await, dumped(&pool, 2).await), (held.clone(), held));
+    assert!(silence < Duration::from_secs(6), "no write for {silence:?}");
+    let origins = |node: usize| {
+        let path = cluster.dir.path().join(format!("n{}/node.sqlite", node + 1));
+        let lines = refdb::store::changes::read(&path, 0, usize::MAX >> 1, u64::MAX).expect("the changes");
+        let commits = lines.expect("all are kept").into_iter().filter_map(|line| match line {
+            refdb::store::changes::Line::Commit { origin, .. } => Some(origin),
+            _ => None,
+        });
+        commits.collect::<Vec<_>>()
+    };
+    let last = origins(0);
+    assert!(last.first().is_some_and(Option::is_none), "the first entry was written by the old version");
+    assert!(last.last().is_some_and(Option::is_some), "the last by the new one");
 }
 
 #[tokio::test]

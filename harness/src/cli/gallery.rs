@@ -49,7 +49,7 @@ const SHORTEST: Duration = Duration::from_secs(5);
 /// A scenario whose two sides can be started.
 struct Staged {
     scenario: &'static Scenario,
-    breaks: Prepared,
+    breaks: Option<Prepared>,
     holds: Prepared,
 }
 
@@ -75,7 +75,7 @@ pub fn main(args: &GalleryArgs) -> anyhow::Result<Exit> {
     };
     anyhow::ensure!(args.time_limit >= SHORTEST, usage(format!("--time-limit: at least {} s", SHORTEST.as_secs())));
     let staged = chosen.into_iter().map(|scenario| stage(scenario, args)).collect::<anyhow::Result<Vec<_>>>()?;
-    let sides: Vec<&Prepared> = staged.iter().flat_map(|staged| [&staged.breaks, &staged.holds]).collect();
+    let sides: Vec<&Prepared> = staged.iter().flat_map(|staged| staged.breaks.iter().chain([&staged.holds])).collect();
     let runner = Runner::start(Wanted::default(), &sides)?;
     let (mut exit, mut all) = (Exit::Held, Vec::new());
     for staged in &staged {
@@ -101,13 +101,10 @@ fn list() {
             let claims = side.claims.iter().filter(|claim| claim.is_break() == breaks);
             claims.map(|claim| claim.words()).collect::<Vec<_>>().join(", ")
         };
-        talk::result(&format!(
-            "  {} {}: {}, under: {}",
-            talk::paint("31", "breaks"),
-            label(&scenario.breaks),
-            words(&scenario.breaks, true),
-            scenario.under
-        ));
+        if let Some(breaks) = &scenario.breaks {
+            let (label, words) = (label(breaks), words(breaks, true));
+            talk::result(&format!("  {} {label}: {words}, under: {}", talk::paint("31", "breaks"), scenario.under));
+        }
         talk::result(&format!(
             "  {} {}: {}\n",
             talk::paint("32", "holds "),
@@ -144,7 +141,8 @@ fn stage(scenario: &'static Scenario, args: &GalleryArgs) -> anyhow::Result<Stag
         None => None,
     };
     let side = |side: &Side| prepared(scenario, side, schedule.as_deref(), args);
-    Ok(Staged { scenario, breaks: side(&scenario.breaks)?, holds: side(&scenario.holds)? })
+    let breaks = scenario.breaks.as_ref().map(side).transpose()?;
+    Ok(Staged { scenario, breaks, holds: side(&scenario.holds)? })
 }
 
 fn prepared(scenario: &Scenario, side: &Side, schedule: Option<&Path>, args: &GalleryArgs) -> anyhow::Result<Prepared> {
@@ -170,21 +168,29 @@ pub(super) fn from_words(words: Vec<String>, seed: u64, store: &Path) -> anyhow:
 fn show(staged: &Staged, runner: &Runner) -> anyhow::Result<Option<Shown>> {
     let scenario = staged.scenario;
     talk::result(&format!("\n{}: {}", talk::paint("1", scenario.name), scenario.about));
-    talk::line(&format!("to both sides: {}", scenario.under));
-    let first = runner.run(&staged.breaks, 0, &format!("{} 1 of 2", scenario.name))?;
-    if runner.interrupted() {
-        return Ok(None);
+    let (mut first, mut breaks) = (None, Vec::new());
+    if let (Some(prepared), Some(side)) = (&staged.breaks, &scenario.breaks) {
+        talk::line(&format!("to both sides: {}", scenario.under));
+        let finished = runner.run(prepared, 0, &format!("{} 1 of 2", scenario.name))?;
+        if runner.interrupted() {
+            return Ok(None);
+        }
+        breaks = judged(&finished, side, false)?;
+        report(side, &breaks, &finished);
+        first = Some(finished);
+    } else {
+        talk::line(&format!("under: {}", scenario.under));
     }
-    let breaks = judged(&first, &scenario.breaks, false)?;
-    report(&scenario.breaks, &breaks, &first);
-    let second = runner.run(&staged.holds, 0, &format!("{} 2 of 2", scenario.name))?;
+    let title = if first.is_some() { format!("{} 2 of 2", scenario.name) } else { scenario.name.to_string() };
+    let second = runner.run(&staged.holds, 0, &title)?;
     if runner.interrupted() {
         return Ok(None);
     }
     let holds = judged(&second, &scenario.holds, true)?;
     report(&scenario.holds, &holds, &second);
-    talk::result(&format!("\nprevented by: {}", scenario.prevented_by));
-    talk::result(&write_page(scenario, &first, &second)?.display().to_string());
+    let by = if first.is_some() { "prevented by" } else { "holds by" };
+    talk::result(&format!("\n{by}: {}", scenario.prevented_by));
+    talk::result(&write_page(scenario, first.as_ref(), &second)?.display().to_string());
     Ok(Some(Shown { scenario, breaks, holds }))
 }
 
@@ -222,9 +228,11 @@ fn mark(verdict: Verdict, breaks: bool) -> String {
 }
 
 /// Both runs on one page, in the directory of the second.
-fn write_page(scenario: &Scenario, first: &Finished, second: &Finished) -> anyhow::Result<PathBuf> {
-    let pages = [verdict::load_page(&first.dir)?, verdict::load_page(&second.dir)?];
-    let headline = format!("{} Prevented by: {}", scenario.about, scenario.prevented_by);
+fn write_page(scenario: &Scenario, first: Option<&Finished>, second: &Finished) -> anyhow::Result<PathBuf> {
+    let load = |finished: &Finished| verdict::load_page(&finished.dir);
+    let pages = first.into_iter().chain([second]).map(load).collect::<anyhow::Result<Vec<_>>>()?;
+    let by = if first.is_some() { "Prevented by" } else { "Holds by" };
+    let headline = format!("{} {by}: {}", scenario.about, scenario.prevented_by);
     let html = gainsay_reports::compare_page(&headline, &pages);
     second.dir.write("gallery.html", html.as_bytes())?;
     Ok(second.dir.file("gallery.html"))

@@ -112,7 +112,7 @@ pub struct LoadArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultArgs {
-    /// Which faults: partition, kill, pause, clock, packet, switchover, power, restore, disk-slow, disk-error; none, all
+    /// Which faults: partition, kill, pause, clock, packet, switchover, power, restore, disk-slow, disk-error; none, all (of these); wipe, upgrade
     #[arg(long, value_name = "LIST", default_value = DEFAULT_NEMESIS, env = "GAINSAY_NEMESIS")]
     pub nemesis: String,
     /// Whom they hit: one, minority, majority, primaries, all
@@ -261,6 +261,15 @@ pub fn prepare(args: &RunArgs, words: Vec<String>) -> anyhow::Result<Prepared> {
         anyhow::ensure!(all, usage(format!("--nemesis switchover: {} can't be told who leads", database.label())));
         nemesis.retain(|kind| kind != "switchover");
     }
+    if args.faults.nemesis == "all" {
+        // A lost disk is beyond what modes promise, and only some runs have a version to upgrade to.
+        nemesis.retain(|kind| kind != "wipe" && kind != "upgrade");
+    }
+    let upgrades = nemesis.iter().any(|kind| kind == "upgrade");
+    anyhow::ensure!(
+        !upgrades || database.can_upgrade(),
+        usage(format!("--nemesis upgrade: {} has no newer version; try --format-version 1", database.label()))
+    );
     anyhow::ensure!(args.load.time_limit >= Duration::from_millis(500), usage("--time-limit: at least 500ms"));
     let (guarantees, not_exercised) = asked(args, workload, &*database)?;
     let node_names = args.load.nodes.0.clone();

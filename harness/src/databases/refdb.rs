@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use gainsay_checker::{Action, Atom, Kind, Reading, Steps, Version};
 use gainsay_workloads::{Capabilities, Draft};
 use refdb::client::{Code, Failed, Operation, Outcome, Pool, Refusal, Reply, Session};
-use refdb::config::{Conflicts, Failover, ModeArgs, ModeConfig, Policy, ReadPolicy};
+use refdb::config::{Conflicts, Failover, ModeArgs, ModeConfig, NEWEST_FORMAT, Policy, ReadPolicy};
 use refdb::value::Value;
 
 use crate::cli::options::usage;
@@ -32,6 +32,26 @@ impl RefDb {
 
     fn merges(&self) -> bool {
         matches!(&self.config.policy, Policy::MultiLeader(mode) if mode.conflicts == Conflicts::Merge)
+    }
+
+    fn started(&self, place: &NodePlace, config: &ModeConfig) -> Program {
+        let peers: Vec<String> = place
+            .peers
+            .iter()
+            .filter(|(name, _)| *name != place.name)
+            .map(|(name, ip)| format!("{name}={}", SocketAddr::new(*ip, PEER_PORT)))
+            .collect();
+        let mut args = vec!["refdb".to_string(), "--name".to_string(), place.name.clone()];
+        args.extend(["--run".to_string(), self.run.get().cloned().unwrap_or_default()]);
+        args.extend(["--dir".to_string(), place.data.display().to_string()]);
+        args.extend(["--listen".to_string(), SocketAddr::new(place.bind, CLIENT_PORT).to_string()]);
+        args.extend(["--peer-listen".to_string(), SocketAddr::new(place.bind, PEER_PORT).to_string()]);
+        if !peers.is_empty() {
+            args.extend(["--peers".to_string(), peers.join(",")]);
+        }
+        args.extend(config.flags());
+        let program = std::env::current_exe().unwrap_or_else(|_| "gainsay".into());
+        Program { program, args, env: Vec::new() }
     }
 
     fn pool(&self) -> Result<&Arc<Pool>, String> {
@@ -232,23 +252,20 @@ impl Database for RefDb {
     }
 
     fn program(&self, place: &NodePlace) -> Option<Program> {
-        let peers: Vec<String> = place
-            .peers
-            .iter()
-            .filter(|(name, _)| *name != place.name)
-            .map(|(name, ip)| format!("{name}={}", SocketAddr::new(*ip, PEER_PORT)))
-            .collect();
-        let mut args = vec!["refdb".to_string(), "--name".to_string(), place.name.clone()];
-        args.extend(["--run".to_string(), self.run.get().cloned().unwrap_or_default()]);
-        args.extend(["--dir".to_string(), place.data.display().to_string()]);
-        args.extend(["--listen".to_string(), SocketAddr::new(place.bind, CLIENT_PORT).to_string()]);
-        args.extend(["--peer-listen".to_string(), SocketAddr::new(place.bind, PEER_PORT).to_string()]);
-        if !peers.is_empty() {
-            args.extend(["--peers".to_string(), peers.join(",")]);
+        Some(self.started(place, &self.config))
+    }
+
+    fn can_upgrade(&self) -> bool {
+        matches!(&self.config.policy, Policy::SingleLeader(mode) if mode.format_version < NEWEST_FORMAT)
+    }
+
+    fn upgraded(&self, place: &NodePlace) -> Option<Program> {
+        let mut config = self.config.clone();
+        match &mut config.policy {
+            Policy::SingleLeader(mode) if mode.format_version < NEWEST_FORMAT => mode.format_version = NEWEST_FORMAT,
+            _ => return None,
         }
-        args.extend(self.config.flags());
-        let program = std::env::current_exe().unwrap_or_else(|_| "gainsay".into());
-        Some(Program { program, args, env: Vec::new() })
+        Some(self.started(place, &config))
     }
 
     fn connect(&self, nodes: &[(String, IpAddr)]) -> anyhow::Result<()> {

@@ -23,7 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     under: "the tail paused and resumed, and cut off",
     setting: "--workload register --nodes 3 --rate 600",
     faults: TAIL_AWAY,
-    breaks: Side { mode: "--mode chain --lease off", claims: &[Breaks("linearizable")] },
+    breaks: Some(Side { mode: "--mode chain --lease off", claims: &[Breaks("linearizable")] }),
     holds: Side { mode: "--mode chain --lease on", claims: &[Holds("linearizable"), Holds("lost-writes")] },
     prevented_by: "A lease: the tail answers only while a majority has confirmed its configuration lately, and a new tail waits until that has run out. Repair stops reads and writes for about a second on either side.",
 }];

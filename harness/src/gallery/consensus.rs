@@ -18,7 +18,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             6_000,
             &[Strike { at_ms: 800, lasts_ms: 2_000, whom: Whom::LeaderAnd(1), deed: Deed::Cut(Shape::Halves) }],
         ),
-        breaks: Side { mode: "--ack semi-sync --reads leader", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side { mode: "--ack semi-sync --reads leader", claims: &[Breaks("lost-writes")] }),
         holds: Side {
             mode: "--mode raft",
             claims: &[Holds("linearizable"), Holds("lost-writes"), Holds("read-your-writes"), Holds("monotonic-reads")],
@@ -35,7 +35,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             5_000,
             &[Strike { at_ms: 1_000, lasts_ms: 2_500, whom: Whom::Followers(2), deed: Deed::Pause }],
         ),
-        breaks: Side { mode: "--mode raft", claims: &[WritesStop(2_000), Holds("lost-writes")] },
+        breaks: Some(Side { mode: "--mode raft", claims: &[WritesStop(2_000), Holds("lost-writes")] }),
         holds: Side { mode: "--ack async --reads any --failover off", claims: &[WritesGoOn(2_000)] },
         prevented_by: "Nothing that keeps what it acknowledges: a leader that goes on alone, as an asynchronous one does, goes on with the only copy.",
     },

@@ -67,6 +67,12 @@ pub enum Deed {
     Slow(u64, u64),
     /// Copies the data, and puts the copy back so many milliseconds later.
     Restore(u64),
+    /// Kills and empties the disk; starts again at the end, with nothing.
+    Wipe,
+    /// Makes the victim the leader, planned.
+    SwitchOver,
+    /// Ends, and starts the newer version at the end.
+    Upgrade,
 }
 
 impl Faults {
@@ -99,6 +105,9 @@ impl Strike {
         let (kind, params) = match self.deed {
             Deed::Cut(shape) => ("partition", Params::Partition(shape)),
             Deed::Kill => ("kill", Params::Nothing),
+            Deed::Wipe => ("wipe", Params::Nothing),
+            Deed::SwitchOver => ("switchover", Params::Nothing),
+            Deed::Upgrade => ("upgrade", Params::Nothing),
             Deed::Pause => ("pause", Params::Nothing),
             Deed::Clock(offset_ms) => ("clock", Params::Clock { offset_ms }),
             Deed::Restore(age_ms) => ("restore", Params::Restore { age_ms }),

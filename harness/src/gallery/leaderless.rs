@@ -33,7 +33,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 Strike { at_ms: 2_500, lasts_ms: 1_500, whom: Whom::Nodes(&["n4"]), deed: Deed::Clock(60_000) },
             ],
         ),
-        breaks: Side { mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww", claims: &[Breaks("linearizable")] },
+        breaks: Some(Side {
+            mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww",
+            claims: &[Breaks("linearizable")],
+        }),
         holds: Side { mode: "--mode single-leader --ack semi-sync --reads leader", claims: &[Holds("linearizable")] },
         prevented_by: "One leader that orders all operations. Larger quorums do not: a write in progress is on some replicas before it is on w of them.",
     },
@@ -44,7 +47,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "no fault",
         setting: "--workload register --nodes 5 --rate 600",
         faults: Faults::None,
-        breaks: Side { mode: "--mode leaderless --n 5 --w 1 --r 1", claims: &[Breaks("read-your-writes")] },
+        breaks: Some(Side { mode: "--mode leaderless --n 5 --w 1 --r 1", claims: &[Breaks("read-your-writes")] }),
         holds: Side { mode: "--mode leaderless --n 5 --w 3 --r 3", claims: &[Holds("read-your-writes")] },
         prevented_by: "w + r above n: every read then asks at least one replica that has the write.",
     },
@@ -58,10 +61,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             4_000,
             &[Strike { at_ms: 700, lasts_ms: 2_400, whom: Whom::Nodes(&["n1", "n2"]), deed: Deed::Cut(Shape::Halves) }],
         ),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode leaderless --n 3 --w 2 --r 2 --sloppy on",
             claims: &[Breaks("read-your-writes"), Holds("lost-writes")],
-        },
+        }),
         holds: Side {
             mode: "--mode leaderless --n 3 --w 2 --r 2 --sloppy off",
             claims: &[Holds("read-your-writes"), Holds("lost-writes")],
@@ -75,7 +78,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "one node's clock set ahead by a minute",
         setting: "--workload register --nodes 5 --rate 400",
         faults: CLOCK_AHEAD,
-        breaks: Side { mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side {
+            mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww",
+            claims: &[Breaks("lost-writes")],
+        }),
         holds: Side { mode: "--mode leaderless --n 5 --w 3 --r 3 --versions vectors", claims: &[Holds("lost-writes")] },
         prevented_by: "Version vectors: what was written in knowledge of a value replaces it, whatever the clocks say.",
     },
@@ -86,10 +92,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one node",
         setting: "--workload register --nodes 5 --rate 600",
         faults: SLOW_NODE,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww",
             claims: &[Breaks("overwritten-by-concurrent")],
-        },
+        }),
         holds: Side {
             mode: "--mode leaderless --n 5 --w 3 --r 3 --versions vectors",
             claims: &[Holds("lost-writes"), Siblings(1)],
@@ -106,10 +112,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             2_800,
             &[Strike { at_ms: 600, lasts_ms: 1_500, whom: Whom::Nodes(&["n3"]), deed: Deed::Kill }],
         ),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode leaderless --n 5 --w 3 --r 3 --anti-entropy off",
             claims: &[Breaks("convergence")],
-        },
+        }),
         holds: Side {
             mode: "--mode leaderless --n 5 --w 3 --r 3 --anti-entropy on",
             claims: &[Holds("convergence"), Holds("lost-writes")],
@@ -129,7 +135,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 Strike { at_ms: 2_700, lasts_ms: 1_900, whom: Whom::Nodes(&["n3"]), deed: Deed::Cut(Shape::Isolate) },
             ],
         ),
-        breaks: Side { mode: "--mode leaderless --n 3 --tombstone-grace 300ms", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side {
+            mode: "--mode leaderless --n 3 --tombstone-grace 300ms",
+            claims: &[Breaks("lost-writes")],
+        }),
         holds: Side {
             mode: "--mode leaderless --n 3 --tombstone-grace 60s",
             claims: &[Holds("lost-writes"), Holds("convergence")],
@@ -143,10 +152,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "one node's clock set ahead by a minute",
         setting: "--nodes 5 --rate 400",
         faults: CLOCK_AHEAD,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww --workload register",
             claims: &[Breaks("lost-writes")],
-        },
+        }),
         holds: Side {
             mode: "--mode leaderless --n 5 --w 3 --r 3 --versions lww --workload write-once",
             claims: &[Holds("lost-writes"), Holds("read-your-writes")],

@@ -38,10 +38,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             3_500,
             &[Strike { at_ms: 600, lasts_ms: 2_200, whom: Whom::Nodes(&["n2"]), deed: Deed::Clock(60_000) }],
         ),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --conflicts lww",
             claims: &[Breaks("overwritten-by-concurrent"), Breaks("lost-writes"), Holds("convergence")],
-        },
+        }),
         holds: Side {
             mode: "--mode multi-leader --conflicts siblings",
             claims: &[Holds("lost-writes"), Holds("convergence"), Siblings(1)],
@@ -55,7 +55,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one datacentre",
         setting: "--workload register --nodes 3 --rate 400 --ops-per-key 10",
         faults: SLOW,
-        breaks: Side { mode: "--mode multi-leader --conflicts arrival-order", claims: &[Breaks("convergence")] },
+        breaks: Some(Side { mode: "--mode multi-leader --conflicts arrival-order", claims: &[Breaks("convergence")] }),
         holds: Side { mode: "--mode multi-leader --conflicts lww", claims: &[Holds("convergence")] },
         prevented_by: "Any rule that does not depend on the order of arrival: the latest time stamp, the higher datacentre, a merge. Which writes are dropped is another question.",
     },
@@ -66,10 +66,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one datacentre",
         setting: "--workload register --nodes 3 --rate 400 --ops-per-key 10",
         faults: SLOW,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --conflicts priority",
             claims: &[Breaks("lost-writes"), Holds("convergence")],
-        },
+        }),
         holds: Side {
             mode: "--mode multi-leader --conflicts siblings",
             claims: &[Holds("lost-writes"), Holds("convergence")],
@@ -83,10 +83,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one datacentre",
         setting: "--workload set --nodes 3 --rate 500 --ops-per-key 10",
         faults: SLOW,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --conflicts merge --tombstones off",
             claims: &[Breaks("lost-writes"), Holds("convergence")],
-        },
+        }),
         holds: Side {
             mode: "--mode multi-leader --conflicts merge --tombstones on",
             claims: &[Holds("lost-writes"), Holds("convergence")],
@@ -100,10 +100,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow and uneven links of one of five datacentres",
         setting: "--workload set --nodes 5 --rate 600 --ops-per-key 20",
         faults: UNEVEN,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts merge --ordering none",
             claims: &[Breaks("lost-writes"), Breaks("causal")],
-        },
+        }),
         holds: Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts merge --ordering causal",
             claims: &[Holds("lost-writes"), Holds("causal"), Holds("convergence")],
@@ -120,10 +120,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             5_000,
             &[Strike { at_ms: 800, lasts_ms: TO_THE_END, whom: Whom::Nodes(&["n3"]), deed: Deed::Kill }],
         ),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology circular",
             claims: &[StaleBy(300)],
-        },
+        }),
         holds: Side {
             mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology all-to-all",
             claims: &[FreshWithin(300)],
@@ -137,10 +137,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one datacentre",
         setting: "--workload booking --nodes 3 --rate 400",
         faults: SLOW,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --conflicts siblings",
             claims: &[Breaks("one-booking"), Holds("lost-writes"), Holds("convergence")],
-        },
+        }),
         holds: Side { mode: "--ack semi-sync --reads leader", claims: &[Holds("one-booking"), Holds("lost-writes")] },
         prevented_by: "One leader that compares and sets: whoever comes second is told. Siblings keep everything that was written in a row; a constraint across rows is not in a row.",
     },
@@ -151,7 +151,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one datacentre",
         setting: "--workload bank --nodes 3 --rate 400",
         faults: SLOW,
-        breaks: Side { mode: "--mode multi-leader --conflicts lww", claims: &[Breaks("totals"), Holds("convergence")] },
+        breaks: Some(Side {
+            mode: "--mode multi-leader --conflicts lww",
+            claims: &[Breaks("totals"), Holds("convergence")],
+        }),
         holds: Side { mode: "--ack semi-sync --reads any", claims: &[Holds("totals"), Holds("convergence")] },
         prevented_by: "One order of whole transactions: a follower may be behind, but it is behind by whole transfers. A better rule for rows does not help, since the rule does not know what belongs together.",
     },
@@ -162,7 +165,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "one datacentre cut off for 2.5 s",
         setting: "--workload register --nodes 3 --rate 400 --ops-per-key 20",
         faults: CUT_OFF,
-        breaks: Side { mode: "--mode multi-leader --conflicts detect", claims: &[WritesStop(1_500)] },
+        breaks: Some(Side { mode: "--mode multi-leader --conflicts detect", claims: &[WritesStop(1_500)] }),
         holds: Side {
             mode: "--mode multi-leader --conflicts siblings",
             claims: &[WritesGoOn(1_500), Holds("lost-writes")],
@@ -179,10 +182,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             4_000,
             &[Strike { at_ms: 800, lasts_ms: 3_000, whom: Whom::Nodes(&["n2"]), deed: Deed::Cut(Shape::Isolate) }],
         ),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode multi-leader --conflicts avoid --home-timeout 1s",
             claims: &[Breaks("lost-writes")],
-        },
+        }),
         holds: Side {
             mode: "--mode multi-leader --conflicts avoid --home-timeout 60s",
             claims: &[Holds("lost-writes")],

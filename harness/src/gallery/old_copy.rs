@@ -14,10 +14,10 @@ pub const SCENARIOS: &[Scenario] = &[Scenario {
         2_600,
         &[Strike { at_ms: 400, lasts_ms: 1_400, whom: Whom::Nodes(&["n2", "n3"]), deed: Deed::Restore(900) }],
     ),
-    breaks: Side {
+    breaks: Some(Side {
         mode: "--mode leaderless --n 3 --w 2 --r 2 --anti-entropy off --read-repair off",
         claims: &[Breaks("read-your-writes")],
-    },
+    }),
     holds: Side { mode: "--mode leaderless --n 3 --w 3 --r 3", claims: &[Holds("read-your-writes")] },
     prevented_by: "A read that asks more replicas than are put back, after a write that reached all; or a replica that comes back empty, under a new name, and is filled by the others.",
 }];

@@ -21,7 +21,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one node",
         setting: DIALOGUE,
         faults: SLOW_NODE,
-        breaks: Side { mode: "--mode partitioned --shards 3 --reads any", claims: &[Breaks("consistent-prefix")] },
+        breaks: Some(Side {
+            mode: "--mode partitioned --shards 3 --reads any",
+            claims: &[Breaks("consistent-prefix")],
+        }),
         holds: Side { mode: "--mode partitioned --shards 1 --reads any", claims: &[Holds("consistent-prefix")] },
         prevented_by: "One log for both: within a shard everybody sees a beginning of one order, however old. Fresher followers only make it rarer.",
     },
@@ -32,10 +35,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one node",
         setting: DIALOGUE,
         faults: SLOW_NODE,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode partitioned --shards 3 --placement hash --reads any",
             claims: &[Breaks("consistent-prefix")],
-        },
+        }),
         holds: Side {
             mode: "--mode partitioned --shards 3 --placement causal --reads any",
             claims: &[Holds("consistent-prefix")],
@@ -49,10 +52,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one node",
         setting: DIALOGUE,
         faults: SLOW_NODE,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--mode partitioned --shards 3 --causal-tokens off --reads any",
             claims: &[Breaks("causal")],
-        },
+        }),
         holds: Side {
             mode: "--mode partitioned --shards 3 --causal-tokens on --reads any",
             claims: &[Holds("causal")],

@@ -32,10 +32,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload session --nodes 3 --concurrency 50 --rate 250",
         faults: SLOW_FOLLOWER,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack async --reads token",
             claims: &[Breaks("read-your-writes-user"), Breaks("monotonic-reads-user")],
-        },
+        }),
         holds: Side {
             mode: "--ack async --reads shared-token",
             claims: &[Holds("read-your-writes-user"), Holds("monotonic-reads-user")],
@@ -49,10 +49,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: SLOW_FOLLOWER,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack semi-sync --reads own-writes-leader",
             claims: &[Breaks("monotonic-reads"), Holds("read-your-writes")],
-        },
+        }),
         holds: Side {
             mode: "--ack semi-sync --reads token",
             claims: &[Holds("monotonic-reads"), Holds("read-your-writes")],
@@ -66,7 +66,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: SLOW_FOLLOWER,
-        breaks: Side { mode: "--ack async --reads recent-leader=50ms", claims: &[Breaks("read-your-writes")] },
+        breaks: Some(Side { mode: "--ack async --reads recent-leader=50ms", claims: &[Breaks("read-your-writes")] }),
         holds: Side { mode: "--ack async --reads recent-leader=2s", claims: &[Holds("read-your-writes")] },
         prevented_by: "A longer moment, as long as it outlasts the lag; nobody knows beforehand how long that is. A token needs no guess.",
     },
@@ -77,7 +77,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "very slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: SLOWER_FOLLOWER,
-        breaks: Side { mode: "--ack async --reads any", claims: &[StaleBy(300)] },
+        breaks: Some(Side { mode: "--ack async --reads any", claims: &[StaleBy(300)] }),
         holds: Side { mode: "--ack async --reads max-lag=150ms", claims: &[FreshWithin(300)] },
         prevented_by: "Replicas that know how far they are behind and refuse. What is read may still be as old as the limit: it is no read-your-writes.",
     },
@@ -88,7 +88,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader's clock 5 s ahead and put right, then slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: CLOCK_THEN_SLOW,
-        breaks: Side { mode: "--ack async --reads wall-clock-token", claims: &[Breaks("read-your-writes")] },
+        breaks: Some(Side { mode: "--ack async --reads wall-clock-token", claims: &[Breaks("read-your-writes")] }),
         holds: Side { mode: "--ack async --reads token", claims: &[Holds("read-your-writes")] },
         prevented_by: "A logical token: positions in the leader's log are in order whatever clocks say.",
     },
@@ -99,7 +99,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "as many writes as clients can send, no fault",
         setting: "--workload append --nodes 3 --concurrency 300 --rate max",
         faults: Faults::None,
-        breaks: Side { mode: "--ack async --reads any", claims: &[StaleBy(50), Breaks("read-your-writes")] },
+        breaks: Some(Side { mode: "--ack async --reads any", claims: &[StaleBy(50), Breaks("read-your-writes")] }),
         holds: Side { mode: "--ack sync --reads any", claims: &[FreshWithin(50), Holds("read-your-writes")] },
         prevented_by: "Writers that wait for all followers can be no faster than these; the price is that one slow follower slows everybody. Or readers that ask for a limit or a token.",
     },

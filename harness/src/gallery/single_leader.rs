@@ -31,10 +31,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: SLOW_FOLLOWER,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack async --reads any",
             claims: &[Breaks("read-your-writes"), Holds("consistent-prefix")],
-        },
+        }),
         holds: Side { mode: "--ack async --reads token", claims: &[Holds("read-your-writes")] },
         prevented_by: "A token: the session remembers the position of its last write, and reads only where that has arrived.",
     },
@@ -45,7 +45,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload append --nodes 3 --rate 400",
         faults: SLOW_FOLLOWER,
-        breaks: Side { mode: "--ack async --reads any", claims: &[Breaks("monotonic-reads")] },
+        breaks: Some(Side { mode: "--ack async --reads any", claims: &[Breaks("monotonic-reads")] }),
         holds: Side { mode: "--ack async --reads sticky", claims: &[Holds("monotonic-reads")] },
         prevented_by: "Each session stays with one replica, for as long as that replica lives and loses nothing; a token also where it does not.",
     },
@@ -56,10 +56,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader cut off, again and again",
         setting: "--workload append --nodes 3 --rate 400",
         faults: LEADER_CUT_OFF,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack async --reads sticky",
             claims: &[Breaks("monotonic-reads"), Breaks("read-your-writes")],
-        },
+        }),
         holds: Side {
             mode: "--ack async --reads token",
             claims: &[Holds("monotonic-reads"), Holds("read-your-writes")],
@@ -73,10 +73,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "slow links of one follower",
         setting: "--workload session --nodes 3 --concurrency 50 --rate 250",
         faults: SLOW_FOLLOWER,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack async --reads token",
             claims: &[Breaks("read-your-writes-user"), Holds("read-your-writes"), Holds("monotonic-reads")],
-        },
+        }),
         holds: Side { mode: "--ack semi-sync --reads leader", claims: &[Holds("read-your-writes-user")] },
         prevented_by: "Reads at the leader, or a token that all devices of the user share.",
     },
@@ -87,7 +87,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader cut off, again and again",
         setting: "--workload append --nodes 3 --rate 400",
         faults: LEADER_CUT_OFF,
-        breaks: Side { mode: "--ack async --reads any", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side { mode: "--ack async --reads any", claims: &[Breaks("lost-writes")] }),
         holds: Side { mode: "--ack semi-sync --reads any", claims: &[Holds("lost-writes")] },
         prevented_by: "An acknowledgement that waits for a follower's disk. Fencing does not: a leader that is cut off asks nobody before it acknowledges.",
     },
@@ -98,7 +98,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader cut off, again and again",
         setting: "--workload auto-increment --nodes 3 --rate 700",
         faults: LEADER_CUT_OFF,
-        breaks: Side { mode: "--ack async --reads leader", claims: &[Breaks("ids-unique"), Breaks("lost-writes")] },
+        breaks: Some(Side {
+            mode: "--ack async --reads leader",
+            claims: &[Breaks("ids-unique"), Breaks("lost-writes")],
+        }),
         holds: Side { mode: "--ack semi-sync --reads leader", claims: &[Holds("ids-unique"), Holds("lost-writes")] },
         prevented_by: "An acknowledgement that waits for a follower's disk, or numbers that nobody gives out twice, such as random ones: GitHub showed private rows to strangers in 2012 because Redis still knew the old numbers.",
     },
@@ -109,7 +112,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader cut off, again and again",
         setting: "--workload append --nodes 3 --rate 400",
         faults: LEADER_CUT_OFF,
-        breaks: Side { mode: "--ack semi-sync --on-sync-loss async --reads any", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side {
+            mode: "--ack semi-sync --on-sync-loss async --reads any",
+            claims: &[Breaks("lost-writes")],
+        }),
         holds: Side { mode: "--ack semi-sync --on-sync-loss wait --reads any", claims: &[Holds("lost-writes")] },
         prevented_by: "Waiting: without a synchronous follower nothing is acknowledged, and clients notice.",
     },
@@ -123,7 +129,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             6_000,
             &[Strike { at_ms: 800, lasts_ms: 2_000, whom: Whom::LeaderAnd(1), deed: Deed::Cut(Shape::Halves) }],
         ),
-        breaks: Side { mode: "--ack semi-sync --reads leader", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side { mode: "--ack semi-sync --reads leader", claims: &[Breaks("lost-writes")] }),
         holds: Side { mode: "--ack sync --reads leader", claims: &[Holds("lost-writes")] },
         prevented_by: "Waiting for all followers, which stops writes as soon as one is away. Semi-synchronous replication is made for the loss of one node.",
     },
@@ -134,10 +140,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader paused and resumed",
         setting: "--workload register --nodes 3 --rate 400",
         faults: LEADER_PAUSED,
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack async --fencing off --lease off --reads leader",
             claims: &[Breaks("lost-writes"), Breaks("linearizable")],
-        },
+        }),
         holds: Side {
             mode: "--ack semi-sync --fencing on --lease on --reads leader",
             claims: &[Holds("lost-writes"), Holds("linearizable")],
@@ -154,10 +160,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             2_600,
             &[Strike { at_ms: 600, lasts_ms: 1_600, whom: Whom::Leader, deed: Deed::Cut(Shape::Isolate) }],
         ),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack semi-sync --reads leader --lease off",
             claims: &[Breaks("linearizable"), Holds("lost-writes")],
-        },
+        }),
         holds: Side {
             mode: "--ack semi-sync --reads leader --lease on",
             claims: &[Holds("linearizable"), Holds("lost-writes")],
@@ -171,10 +177,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader killed for 3 s",
         setting: "--workload register --nodes 3 --rate 400",
         faults: Faults::Every(5_000, &[Strike { at_ms: 1_000, lasts_ms: 3_000, whom: Whom::Leader, deed: Deed::Kill }]),
-        breaks: Side {
+        breaks: Some(Side {
             mode: "--ack semi-sync --reads leader --failover off",
             claims: &[WritesStop(2_500), Holds("linearizable")],
-        },
+        }),
         holds: Side {
             mode: "--ack semi-sync --reads leader --failover auto",
             claims: &[WritesGoOn(2_500), Holds("linearizable")],
@@ -191,7 +197,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             4_500,
             &[Strike { at_ms: 1_000, lasts_ms: 2_500, whom: Whom::Follower(0), deed: Deed::Pause }],
         ),
-        breaks: Side { mode: "--ack sync --reads any", claims: &[WritesStop(1_500), Holds("lost-writes")] },
+        breaks: Some(Side { mode: "--ack sync --reads any", claims: &[WritesStop(1_500), Holds("lost-writes")] }),
         holds: Side { mode: "--ack semi-sync --reads any", claims: &[WritesGoOn(1_500), Holds("lost-writes")] },
         prevented_by: "Waiting for one follower instead of all; another takes its place when it is away.",
     },
@@ -202,7 +208,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "the leader paused for 0.5 s, again and again",
         setting: "--workload append --nodes 3 --rate 400",
         faults: Faults::Every(2_000, &[Strike { at_ms: 700, lasts_ms: 500, whom: Whom::Leader, deed: Deed::Pause }]),
-        breaks: Side { mode: "--ack async --reads any --failover-timeout 150ms", claims: &[Breaks("lost-writes")] },
+        breaks: Some(Side {
+            mode: "--ack async --reads any --failover-timeout 150ms",
+            claims: &[Breaks("lost-writes")],
+        }),
         holds: Side { mode: "--ack async --reads any --failover-timeout 2s", claims: &[Holds("lost-writes")] },
         prevented_by: "A time-out that outlasts ordinary pauses. It makes every real failover longer; and with --ack async a real one still loses what was not sent.",
     },

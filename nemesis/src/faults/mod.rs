@@ -18,6 +18,8 @@ mod pause;
 mod power;
 mod restore;
 mod switchover;
+mod upgrade;
+mod wipe;
 
 /// How long a connect may take before a probe calls it timed out.
 pub const PROBE_LIMIT: Duration = Duration::from_millis(250);
@@ -123,6 +125,18 @@ pub const FAULTS: &[Entry] = &[
         about: "puts a copy that was taken a second ago in the place of a node's data",
         needs: "nodes started by the harness",
         fault: &restore::Restore,
+    },
+    Entry {
+        name: "wipe",
+        about: "kills a node and starts it again with an empty disk, as a new one",
+        needs: "nodes started by the harness",
+        fault: &wipe::Wipe,
+    },
+    Entry {
+        name: "upgrade",
+        about: "ends a node and starts it again as the database's newer version",
+        needs: "a database of which there are two versions",
+        fault: &upgrade::Upgrade,
     },
     Entry {
         name: "disk-slow",

@@ -20,15 +20,21 @@ pub(super) struct NodeDisks {
     mounted: Mutex<HashMap<String, Mounted>>,
     /// How many files the last restore of a node changed.
     restored: Mutex<HashMap<String, u64>>,
+    /// How many files the last wipe of a node took.
+    wiped: Mutex<HashMap<String, u64>>,
 }
 
 impl NodeDisks {
     pub(super) fn new(available: Disks) -> NodeDisks {
-        NodeDisks { available, mounted: Mutex::default(), restored: Mutex::default() }
+        NodeDisks { available, mounted: Mutex::default(), restored: Mutex::default(), wiped: Mutex::default() }
     }
 
     fn mounted(&self) -> MutexGuard<'_, HashMap<String, Mounted>> {
         self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wiped(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.wiped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn restored(&self) -> MutexGuard<'_, HashMap<String, u64>> {
@@ -104,6 +110,23 @@ impl Hosts {
         Ok(changed)
     }
 
+    pub(crate) fn wipe_data(&self, node: &str) -> Result<u64, Error> {
+        let data = self.data(node)?;
+        let attempt = |error: io::Error| Error::new(format!("emptying the disk of {node}"), error);
+        let files = tree(&data).map_err(attempt)?.values().filter(|is| is.is_file()).count() as u64;
+        let empty = |dir: &Path| clear_tree(dir).map_err(attempt);
+        match self.disk(node) {
+            Ok(disk) => disk.replace(empty)?,
+            Err(_) => empty(&data)?,
+        }
+        self.disks.wiped().insert(node.to_owned(), files);
+        Ok(files)
+    }
+
+    pub(crate) fn wiped(&self, node: &str) -> Option<u64> {
+        self.disks.wiped().get(node).copied()
+    }
+
     pub(crate) fn restored(&self, node: &str) -> Option<u64> {
         self.disks.restored().get(node).copied()
     }
@@ -126,16 +149,22 @@ fn tree(root: &Path) -> io::Result<BTreeMap<PathBuf, fs::Metadata>> {
     Ok(found)
 }
 
-/// Makes `to` hold what `from` does and nothing else; how many files that are. Sockets and the like are left out: they mean nothing in a copy.
-fn replace_tree(from: &Path, to: &Path) -> io::Result<u64> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(to)? {
+/// Removes whatever is in a directory.
+fn clear_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
             true => fs::remove_dir_all(entry.path())?,
             false => fs::remove_file(entry.path())?,
         }
     }
+    Ok(())
+}
+
+/// Makes `to` hold what `from` does and nothing else; how many files that are. Sockets and the like are left out: they mean nothing in a copy.
+fn replace_tree(from: &Path, to: &Path) -> io::Result<u64> {
+    fs::create_dir_all(to)?;
+    clear_tree(to)?;
     let mut files = 0;
     // In the order of paths a directory comes before what is in it.
     for (path, is) in tree(from)? {

@@ -15,6 +15,8 @@ pub enum LogFormat {
     Mixed,
     /// The text of each statement, run again on each follower.
     Statement,
+    /// The rows that SQL triggers on the leader wrote into a change table, shipped from there by a task of its own.
+    Trigger,
 }
 
 /// The flags of the log.
@@ -29,12 +31,26 @@ pub struct LogArgs {
     /// single-leader, log=statement: the leader writes literals in the place of random(), CURRENT_TIMESTAMP and 'now' [default: off]
     #[arg(long, value_enum)]
     pub literals: Option<Switch>,
+    /// single-leader, log=trigger: only keys, and users' tables, whose names begin so are replicated; the rest stays where it was written
+    #[arg(long, value_name = "PREFIX")]
+    pub replicate: Option<String>,
+    /// single-leader: the format of what travels: 1 is the old one, without the name of the node that led; nodes of both may be mixed [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub format_version: Option<u8>,
 }
+
+/// The newest format of what travels to followers. Version 2 adds to each entry who led when it was written.
+pub const NEWEST_FORMAT: u8 = 2;
 
 impl LogArgs {
     /// Which of the flags are given.
-    pub fn given(&self) -> [(&'static str, bool); 2] {
-        [("--log", self.log.is_some()), ("--literals", self.literals.is_some())]
+    pub fn given(&self) -> [(&'static str, bool); 4] {
+        [
+            ("--log", self.log.is_some()),
+            ("--literals", self.literals.is_some()),
+            ("--replicate", self.replicate.is_some()),
+            ("--format-version", self.format_version.is_some()),
+        ]
     }
 
     /// The format.
@@ -46,7 +62,19 @@ impl LogArgs {
         if self.literals.is_some() && log != LogFormat::Statement {
             return Err("--literals goes with --log statement".to_string());
         }
+        if self.replicate.is_some() && log != LogFormat::Trigger {
+            return Err("--replicate goes with --log trigger: only triggers choose whose changes they see".to_string());
+        }
+        let blank = |prefix: &String| prefix.is_empty() || prefix.contains(char::is_whitespace);
+        if let Some(prefix) = self.replicate.as_ref().filter(|prefix| blank(prefix)) {
+            return Err(format!("--replicate {prefix:?}: a prefix has letters and no spaces"));
+        }
         Ok(log)
+    }
+
+    /// The format's version.
+    pub fn version(&self) -> u8 {
+        self.format_version.unwrap_or(NEWEST_FORMAT)
     }
 
     /// Whether literals replace what asks the clock or chance.
@@ -58,11 +86,16 @@ impl LogArgs {
 impl SingleLeader {
     /// What the label says of the log; nothing of the default.
     pub(super) fn log_label(&self) -> String {
-        match self.log {
+        let mut label = match self.log {
             LogFormat::Row => String::new(),
             LogFormat::Statement => format!(" log=statement literals={}", switch(self.literals)),
             log => format!(" log={}", word(log)),
+        };
+        label.extend(self.replicate.iter().map(|prefix| format!(" replicate={prefix}")));
+        if self.format_version != NEWEST_FORMAT {
+            label += &format!(" format-version={}", self.format_version);
         }
+        label
     }
 
     /// The flags that start a node with it; none for the default.
@@ -73,6 +106,10 @@ impl SingleLeader {
         }
         if self.log == LogFormat::Statement {
             flags.push(("--literals", switch(self.literals).to_string()));
+        }
+        flags.extend(self.replicate.clone().map(|prefix| ("--replicate", prefix)));
+        if self.format_version != NEWEST_FORMAT {
+            flags.push(("--format-version", self.format_version.to_string()));
         }
         flags
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, StoreError, sql};
+use super::{StoreError, changed, sql};
 use crate::value::Cell;
 
 /// One line.
@@ -32,6 +32,9 @@ pub enum Line {
         index: u64,
         /// The leader's wall clock, nanoseconds since the epoch.
         commit: i64,
+        /// The node that led, where the log's format says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
     },
     /// A row: what its key holds now.
     Row {
@@ -65,22 +68,23 @@ pub fn read(path: &Path, after: u64, limit: usize, committed: u64) -> Result<Res
     if after.saturating_add(1) < first {
         return Ok(Err(first));
     }
-    let mut query = connection
-        .prepare("SELECT idx, term, changes, wall FROM log WHERE idx > ?1 AND idx <= ?2 ORDER BY idx LIMIT ?3")?;
+    let mut query = connection.prepare(
+        "SELECT idx, term, changes, wall, origin FROM log WHERE idx > ?1 AND idx <= ?2 ORDER BY idx LIMIT ?3",
+    )?;
     let (after, until) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(committed).unwrap_or(i64::MAX));
     let rows = query.query_map(params![after, until, limit as i64], |row| {
         let (index, term): (i64, i64) = (row.get(0)?, row.get(1)?);
-        Ok((index as u64, term as u64, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
+        Ok((index as u64, term as u64, row.get::<_, String>(2)?, row.get::<_, i64>(3)?, row.get(4)?))
     })?;
     let mut lines = Vec::new();
     for row in rows {
-        let (index, term, changes, commit) = row?;
-        let changes: Vec<Change> = serde_json::from_str(&changes)?;
+        let (index, term, changes, commit, origin) = row?;
+        let changes = changed::changes_of(&connection, index, &changes)?;
         lines.extend(changes.into_iter().map(|(key, value)| match (key == sql::RUN, &value) {
             (true, Some(cell)) => Line::Statement { term, index, statement: sql::cell_text(cell).to_string() },
             _ => Line::Row { term, index, key, value },
         }));
-        lines.push(Line::Commit { term, index, commit });
+        lines.push(Line::Commit { term, index, commit, origin });
     }
     Ok(Ok(lines))
 }

@@ -30,6 +30,7 @@ impl Store {
     /// The disk's.
     pub fn attempt(&mut self) -> Result<(), StoreError> {
         self.begin()?;
+        self.captures(true)?;
         self.connection.execute_batch("SAVEPOINT client")?;
         Ok(())
     }

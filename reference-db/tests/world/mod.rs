@@ -17,7 +17,7 @@ use refdb::config::ModeConfig;
 use refdb::mode::{Input, Message, Output, Protocol, Status, Ticket};
 use refdb::modes::{self, Identity, single_leader};
 use refdb::operation::{Operation, Refusal, Reply, Request};
-use refdb::store::{Fsync, Store, snapshot};
+use refdb::store::{Fsync, Reader, Store, snapshot};
 use refdb::value::Value;
 
 /// How far the clock moves in one round.
@@ -339,6 +339,12 @@ impl World {
                     self.fly(node, to, message);
                 }
             }
+            Output::Ship(order) => {
+                let reader = Reader::open(&self.database(node)).expect("a reader");
+                if let Some((to, message)) = order.filled(&reader).expect("the disk works") {
+                    self.carry_out(node, at, Output::SendAll(to, message));
+                }
+            }
             Output::Snapshot(to, term) => self.copy(node, &to, term),
             Output::Say(text) => self.machines[node].said.push(text),
             Output::Keep(name, lines) => self.machines[node].kept.push((name, lines)),
@@ -348,7 +354,7 @@ impl World {
     fn copy(&mut self, node: usize, to: &str, term: u64) {
         let to = self.machines.iter().position(|machine| machine.name == to).expect("a node");
         let Some((_, store)) = &self.machines[node].running else { return };
-        let copy = snapshot(store.path()).expect("a snapshot");
+        let copy = snapshot(store.path()).expect("a snapshot").replicated();
         let rows = copy.rows;
         for message in [
             single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms },

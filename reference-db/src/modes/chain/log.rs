@@ -64,7 +64,7 @@ impl Log {
 
     /// Writes what a transaction of this node, the head, changed.
     pub fn write_new(&mut self, store: &mut Store, epoch: u64, changes: Vec<Change>) -> Result<(), StoreError> {
-        let entry = Entry { index: self.last.1 + 1, term: epoch, wall: 0, changes };
+        let entry = Entry { index: self.last.1 + 1, term: epoch, wall: 0, changes, origin: None };
         self.write(store, &entry)
     }
 

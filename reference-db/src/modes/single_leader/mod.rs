@@ -39,6 +39,7 @@ mod lag;
 mod message;
 mod replication;
 mod requests;
+mod ship;
 mod statements;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -180,6 +181,11 @@ impl Node {
             lag: lag::Lag::new(wall_clock()),
         };
         store.with_tables()?;
+        if node.by_triggers() {
+            store.capture(node.policy.replicate.as_deref().unwrap_or_default())?;
+        } else {
+            store.replicates_all()?;
+        }
         node.reload(store)?;
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
         if node.policy.lease && term > 0 {
@@ -279,7 +285,8 @@ impl Node {
 
     /// The next entry of this leader. Only its date is from the wall clock, and only `wall-clock-token` heeds it.
     fn entry(&self, changes: Vec<Change>) -> Entry {
-        Entry { index: self.last.1 + 1, term: self.term, changes, wall: wall_clock() }
+        let origin = (self.policy.format_version > 1).then(|| self.me.name.clone());
+        Entry { index: self.last.1 + 1, term: self.term, changes, wall: wall_clock(), origin }
     }
 
     /// Writes an entry to the log and applies it.
@@ -288,7 +295,10 @@ impl Node {
             self.terms.push((entry.term, entry.index));
             store.begin_term(entry.term, entry.index)?;
         }
-        store.append(&entry)?;
+        match self.by_triggers() && self.is_leader() {
+            true => store.append_captured(&entry)?,
+            false => store.append(&entry)?,
+        }
         self.last = (entry.term, entry.index);
         self.wall = self.wall.max(entry.wall);
         self.cache.push_back(entry);

@@ -16,6 +16,8 @@ const BATCHES: usize = 4;
 const WINDOW: u64 = 4_096;
 /// Without news of its entries for so many heartbeats a follower is sent them again.
 const RESEND_BEATS: u32 = 3;
+/// Who has nothing gets a copy instead of a longer history.
+const NEWCOMER: u64 = 512;
 /// A snapshot is not sent to the same follower again within this time.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(2);
 
@@ -24,7 +26,7 @@ pub struct Follower {
     /// Up to here its log equals ours, on its disk.
     pub matching: u64,
     /// The next entry to send.
-    next: u64,
+    pub(super) next: u64,
     /// Where sending began when it was last decided anew: what `matching` was believed to be before the follower said so.
     began: u64,
     /// When it last confirmed anything.
@@ -32,8 +34,10 @@ pub struct Follower {
     /// When the newest message that it confirmed had been sent, by our clock.
     echo: Duration,
     /// When it last had everything, made progress, or was sent something after having had everything.
-    progress: Duration,
+    pub(super) progress: Duration,
     snapshot_at: Option<Duration>,
+    /// With `--log trigger`: what the shipping task was told to send last.
+    pub(super) shipping: Option<super::ship::Shipping>,
 }
 
 /// What a leader keeps in mind.
@@ -71,6 +75,11 @@ pub struct Refusing {
 }
 
 impl Follower {
+    /// Whether it is to get a copy: what it lacks is no longer in the log, which begins with `oldest`, or is all of a long one.
+    pub(super) fn needs_copy(&self, oldest: u64, last: u64) -> bool {
+        self.next < oldest || (self.next == 1 && last > NEWCOMER)
+    }
+
     /// Sends a copy of everything, unless one left a moment ago.
     fn offer_snapshot(&mut self, name: &str, term: u64, now: Duration, out: &mut Vec<Output>) {
         if self.snapshot_at.is_none_or(|at| now.saturating_sub(at) >= SNAPSHOT_PAUSE) {
@@ -91,6 +100,7 @@ impl Leading {
             echo: Duration::ZERO,
             progress: now,
             snapshot_at: None,
+            shipping: None,
         };
         Leading {
             followers: others.iter().map(|name| (name.clone(), follower())).collect(),
@@ -188,7 +198,9 @@ impl Node {
             return Ok(());
         }
         let late = self.of_the_slow_worker(&batch.entries);
-        for entry in batch.entries {
+        for mut entry in batch.entries {
+            // The old format has no such field: a node of it reads past it and hands nothing on.
+            entry.origin.take_if(|_| self.policy.format_version < 2);
             self.accept(store, entry, out)?;
         }
         for (key, cell) in late {
@@ -266,6 +278,7 @@ impl Node {
         }
         follower.matching = follower.matching.max(matching);
         follower.next = follower.next.max(matching + 1);
+        follower.shipping.take_if(|shipping| shipping.is_over(matching));
     }
 
     /// A follower refused.
@@ -294,8 +307,11 @@ impl Node {
         let Some(follower) = leading.followers.get_mut(from) else { return Ok(()) };
         follower.heard = now;
         follower.echo = follower.echo.max(refusal.sent.min(now));
-        follower.next = (refusal.hint + 1).max(follower.matching + 1);
+        // Less than it once confirmed: it has lost its disk, and begins anew.
+        follower.matching = follower.matching.min(refusal.hint);
+        follower.next = refusal.hint + 1;
         follower.began = follower.next;
+        follower.shipping.iter_mut().for_each(super::ship::Shipping::fail);
         if refusal.snapshot {
             follower.offer_snapshot(from, term, now, out);
         }
@@ -339,6 +355,8 @@ impl Node {
             return Ok(());
         }
         self.advance();
+        self.ship(now, out);
+        let by_triggers = self.by_triggers();
         let (last, beat) = (self.last.1, self.heartbeat());
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         let beats = now >= leading.beat_due;
@@ -353,7 +371,7 @@ impl Node {
                 follower.next = if follower.matching > 0 { follower.matching + 1 } else { follower.began };
                 follower.progress = now;
             }
-            if follower.next < oldest && !follower.heard.is_zero() {
+            if follower.needs_copy(oldest, last) && !follower.heard.is_zero() {
                 // Heartbeats go on beside it, from the newest entry: their refusal keeps the follower in touch.
                 follower.offer_snapshot(name, term, now, out);
                 if beats {
@@ -361,11 +379,11 @@ impl Node {
                 }
                 continue;
             }
-            if !under_way && follower.next <= last {
+            if !under_way && follower.next <= last && !by_triggers {
                 follower.progress = now;
             }
             let begin = batches.len();
-            let window = follower.began.max(follower.matching + 1) + WINDOW;
+            let window = if by_triggers { 0 } else { follower.began.max(follower.matching + 1) + WINDOW };
             while follower.next <= last && follower.next < window && batches.len() - begin < BATCHES {
                 let count = ((last - follower.next + 1) as usize).min(BATCH);
                 batches.push((name.clone(), follower.next, count));

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `row` | its rows | what the key holds then |
 //! | `statement` | its text, run again on each follower | the same: no operation asks anything but its key |
+//! | `trigger` | its rows, as triggers wrote them down | the same |
 //! | `mixed` | its text; its rows where the clock, chance or the order of rows decides (like: MySQL's MIXED) | the same |
 //!
 //! The leader runs a statement once, inside a savepoint, and keeps what it did together with the entry; a follower runs what travelled. Definitions travel
@@ -93,6 +94,9 @@ impl Node {
             Err(SqlError::Refused(why)) => return Ok(Err(Refusal::definite(Code::BadRequest, why))),
             Err(SqlError::Store(error)) => return Err(error),
         };
+        if ran.defines && self.by_triggers() {
+            store.note_definitions(&ran.changes, &ran.undo)?;
+        }
         let (changes, undo, outcome) = self.travels(&text, ran);
         done.changes.extend(changes);
         done.undo.extend(undo);

@@ -27,6 +27,7 @@ use super::{Change, StoreError};
 use crate::value::{Cell, Value};
 
 pub use self::guard::PREFIX;
+pub(super) use self::run::ship;
 pub use self::run::{Budget, Ran, SqlError, run};
 pub use self::text::{date, defines, has_clock_or_chance, only_asks, with_literals};
 
@@ -66,7 +67,7 @@ fn row_key(table: &str, id: i64) -> String {
     format!("{KEYS}row/{table}/{id}")
 }
 
-fn text_cell(text: String) -> Cell {
+pub(super) fn text_cell(text: String) -> Cell {
     Cell::Register(Value::Text(text))
 }
 
@@ -87,7 +88,7 @@ pub fn prepare(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Users' tables, by name.
-fn tables(connection: &Connection) -> Result<Vec<String>, StoreError> {
+pub(super) fn tables(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut query = connection.prepare(
         "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND substr(name, 1, 2) = ?1 ORDER BY name",
     )?;
@@ -216,7 +217,8 @@ pub fn everything(connection: &Connection) -> Result<Vec<(String, Cell)>, StoreE
     Ok(all)
 }
 
-/// Drops all of users' tables.
-pub fn clear(connection: &Connection) -> Result<(), StoreError> {
-    tables(connection)?.iter().try_for_each(|table| set(connection, &format!("{KEYS}schema/table/{table}"), None))
+/// Drops all of users' tables whose names begin so.
+pub fn clear(connection: &Connection, prefix: &str) -> Result<(), StoreError> {
+    let drop = |table: &String| set(connection, &format!("{KEYS}schema/table/{table}"), None);
+    tables(connection)?.iter().filter(|table| table.starts_with(prefix)).try_for_each(drop)
 }

@@ -90,6 +90,28 @@ pub fn watch(connection: &Connection, table: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Has a table's changes written to the change table from now on, as rows of the entry `next`. They fire after the row is changed and before what its own triggers do.
+pub fn ship(connection: &Connection, table: &str, next: &str) -> Result<(), StoreError> {
+    let columns = columns(connection, table)?;
+    let (old, new) = (literals(&columns, "old."), literals(&columns, "new."));
+    let (on, begin) = (named(table), row_key(&table.replace('\'', "''"), 0));
+    let begin = begin.trim_end_matches('0');
+    let note = |of: &str, old: &str, new: &str| {
+        format!("INSERT INTO changed (idx, key, old, new) VALUES ({next}, '{begin}' || {of}.rowid, {old}, {new});")
+    };
+    let (came, went) = (note("new", "NULL", &new), note("old", &old, "NULL"));
+    connection.execute_batch(&format!(
+        "CREATE TEMP TRIGGER IF NOT EXISTS watch_ship_insert_{table} AFTER INSERT ON main.{on} BEGIN {came} END;
+         CREATE TEMP TRIGGER IF NOT EXISTS watch_ship_update_{table} AFTER UPDATE ON main.{on}
+         WHEN new.rowid = old.rowid BEGIN {changed} END;
+         CREATE TEMP TRIGGER IF NOT EXISTS watch_ship_move_{table} AFTER UPDATE ON main.{on}
+         WHEN new.rowid <> old.rowid BEGIN {went} {came} END;
+         CREATE TEMP TRIGGER IF NOT EXISTS watch_ship_delete_{table} AFTER DELETE ON main.{on} BEGIN {went} END;",
+        changed = note("new", &old, &new),
+    ))?;
+    Ok(())
+}
+
 /// Runs one statement inside the transaction that is open. If it fails, nothing of it is left.
 pub fn run(connection: &mut Connection, text: &str, budget: Budget) -> Result<Ran, SqlError> {
     if let Some(why) = text::refusal(text) {
