@@ -1,6 +1,7 @@
 //! `gainsay gallery`: shows an anomaly and the mode that does not have it, under the same seed and faults.
 //!
-//! The exit code is that of `demo`: 1 says that a side which must hold did not, 2 that the anomaly stayed away.
+//! The exit code is that of `demo`: 1 says that a side which must hold did not, 2 that the anomaly stayed away (of several seeds: under more
+//! than one in ten).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub struct GalleryArgs {
     /// Seeds every random choice
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Shows each with so many seeds, from --seed on, and ends with a table of how often each claim came true
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
     /// How long the load of each side lasts
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub time_limit: Duration,
@@ -74,22 +78,24 @@ pub fn main(args: &GalleryArgs) -> anyhow::Result<Exit> {
         }
     };
     anyhow::ensure!(args.time_limit >= SHORTEST, usage(format!("--time-limit: at least {} s", SHORTEST.as_secs())));
-    let staged = chosen.into_iter().map(|scenario| stage(scenario, args)).collect::<anyhow::Result<Vec<_>>>()?;
+    let seeds = || (0..args.seeds).map(|more| args.seed.wrapping_add(more));
+    let wanted = chosen.into_iter().flat_map(|scenario| seeds().map(move |seed| (scenario, seed)));
+    let staged = wanted.map(|(scenario, seed)| stage(scenario, seed, args)).collect::<anyhow::Result<Vec<_>>>()?;
     let sides: Vec<&Prepared> = staged.iter().flat_map(|staged| staged.breaks.iter().chain([&staged.holds])).collect();
     let runner = Runner::start(Wanted::default(), &sides)?;
-    let (mut exit, mut all) = (Exit::Held, Vec::new());
+    let mut all = Vec::new();
     for staged in &staged {
         let Some(shown) = show(staged, &runner)? else {
             talk::result("interrupted");
             return Ok(Exit::Unknown);
         };
-        exit = exit.worst(shown.exit());
         all.push(shown);
     }
-    if args.all {
-        table(&all);
+    let tallies = tallies(&all);
+    if args.all || args.seeds > 1 {
+        table(&tallies);
     }
-    Ok(exit)
+    Ok(tallies.iter().map(Tally::exit).fold(Exit::Held, Exit::worst))
 }
 
 /// Every scenario: what breaks in which mode under which fault, and what holds instead.
@@ -129,30 +135,36 @@ fn label(side: &Side) -> String {
 }
 
 /// Prepares both sides and writes the schedule that they share.
-fn stage(scenario: &'static Scenario, args: &GalleryArgs) -> anyhow::Result<Staged> {
-    let schedule = match scenario.faults.schedule(args.time_limit, args.seed) {
+fn stage(scenario: &'static Scenario, seed: u64, args: &GalleryArgs) -> anyhow::Result<Staged> {
+    let schedule = match scenario.faults.schedule(args.time_limit, seed) {
         Some(schedule) => {
             let dir = std::path::absolute(&args.store)?.join("gallery");
             std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-            let file = dir.join(format!("{}-{}ms-{}.json", scenario.name, args.time_limit.as_millis(), args.seed));
+            let file = dir.join(format!("{}-{}ms-{}.json", scenario.name, args.time_limit.as_millis(), seed));
             std::fs::write(&file, schedule.to_json()).with_context(|| format!("writing {}", file.display()))?;
             Some(file)
         }
         None => None,
     };
-    let side = |side: &Side| prepared(scenario, side, schedule.as_deref(), args);
+    let side = |side: &Side| prepared(scenario, side, schedule.as_deref(), seed, args);
     let breaks = scenario.breaks.as_ref().map(side).transpose()?;
     Ok(Staged { scenario, breaks, holds: side(&scenario.holds)? })
 }
 
-fn prepared(scenario: &Scenario, side: &Side, schedule: Option<&Path>, args: &GalleryArgs) -> anyhow::Result<Prepared> {
+fn prepared(
+    scenario: &Scenario,
+    side: &Side,
+    schedule: Option<&Path>,
+    seed: u64,
+    args: &GalleryArgs,
+) -> anyhow::Result<Prepared> {
     let limit = args.time_limit.as_millis();
     let flags = format!("{} {} --db refdb --nemesis none --time-limit {limit}ms", side.mode, scenario.setting);
     let mut words: Vec<String> = flags.split_whitespace().map(str::to_string).collect();
     if let Some(schedule) = schedule {
         words.extend(["--schedule".to_string(), schedule.display().to_string()]);
     }
-    from_words(words, args.seed, &args.store).with_context(|| format!("the flags of {}", scenario.name))
+    from_words(words, seed, &args.store).with_context(|| format!("the flags of {}", scenario.name))
 }
 
 /// A run from the flags of `gainsay run`, judged by what they promise: what decides is written in them, not in the environment.
@@ -238,31 +250,57 @@ fn write_page(scenario: &Scenario, first: Option<&Finished>, second: &Finished) 
     Ok(second.dir.file("gallery.html"))
 }
 
-/// Expected against seen, a line a claim.
-fn table(all: &[Shown]) {
-    talk::result(&format!("\n{:<17} {:<7} {:<28} {}", "scenario", "side", "expected", "seen"));
+/// A claim, and what each seed showed of it.
+struct Tally<'a> {
+    scenario: &'static Scenario,
+    side: &'static str,
+    seen: Vec<&'a Seen>,
+}
+
+/// What was seen of each claim, over all seeds; scenarios in their order.
+fn tallies(all: &[Shown]) -> Vec<Tally<'_>> {
+    let mut tallies: Vec<Tally> = Vec::new();
     for shown in all {
         for (side, seen) in [("breaks", &shown.breaks), ("holds", &shown.holds)] {
             for seen in seen {
-                let expected = format!("{} {}", if seen.breaks { "✕" } else { "●" }, seen.what);
-                talk::result(&format!(
-                    "{:<17} {side:<7} {expected:<28} {}: {}",
-                    shown.scenario.name,
-                    mark(seen.verdict, seen.breaks),
-                    seen.text
-                ));
+                let same = |tally: &&mut Tally| {
+                    tally.scenario.name == shown.scenario.name && tally.side == side && tally.seen[0].what == seen.what
+                };
+                match tallies.iter_mut().find(same) {
+                    Some(tally) => tally.seen.push(seen),
+                    None => tallies.push(Tally { scenario: shown.scenario, side, seen: vec![seen] }),
+                }
             }
         }
     }
+    tallies
 }
 
-impl Shown {
+/// Expected against seen, a line a claim.
+fn table(tallies: &[Tally]) {
+    talk::result(&format!("\n{:<17} {:<7} {:<28} {}", "scenario", "side", "expected", "seen"));
+    for Tally { scenario, side, seen } in tallies {
+        let first = seen[0];
+        // With several seeds the worst of them is told.
+        let told = seen.iter().find(|seen| seen.verdict != Verdict::Shown).unwrap_or(&first);
+        let expected = format!("{} {}", if first.breaks { "✕" } else { "●" }, first.what);
+        let shown = seen.iter().filter(|seen| seen.verdict == Verdict::Shown).count();
+        let share = if seen.len() > 1 { format!("{shown} of {}, ", seen.len()) } else { String::new() };
+        let mark = mark(told.verdict, told.breaks);
+        talk::result(&format!("{:<17} {side:<7} {expected:<28} {share}{mark}: {}", scenario.name, told.text));
+    }
+}
+
+impl Tally<'_> {
+    /// What must hold holds under every seed; what breaks may stay away under one in ten.
     fn exit(&self) -> Exit {
-        let code = |seen: &Seen| match seen.verdict {
-            Verdict::Shown => Exit::Held,
-            Verdict::Unseen | Verdict::Undecided => Exit::Unknown,
-            Verdict::Betrayed => Exit::Broken,
-        };
-        self.breaks.iter().chain(&self.holds).map(code).fold(Exit::Held, Exit::worst)
+        let count = |verdict: Verdict| self.seen.iter().filter(|seen| seen.verdict == verdict).count();
+        if count(Verdict::Betrayed) > 0 {
+            Exit::Broken
+        } else if count(Verdict::Undecided) > 0 || count(Verdict::Unseen) * 10 > self.seen.len() {
+            Exit::Unknown
+        } else {
+            Exit::Held
+        }
     }
 }

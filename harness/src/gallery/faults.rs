@@ -65,6 +65,8 @@ pub enum Deed {
     Clock(i64),
     /// Delays what goes to and from other nodes by so many milliseconds, more or less by so many.
     Slow(u64, u64),
+    /// Delays what the victims send to each other; the links to all others stay quick.
+    SlowAmong(u64, u64),
     /// Copies the data, and puts the copy back so many milliseconds later.
     Restore(u64),
     /// Kills and empties the disk; starts again at the end, with nothing.
@@ -102,6 +104,8 @@ impl Faults {
 
 impl Strike {
     fn planned(&self, id: u64, at_ms: u64) -> Planned {
+        let packet =
+            |delay_ms, jitter_ms, among| ("packet", Params::Packet { delay_ms, jitter_ms, loss_percent: 0, among });
         let (kind, params) = match self.deed {
             Deed::Cut(shape) => ("partition", Params::Partition(shape)),
             Deed::Kill => ("kill", Params::Nothing),
@@ -111,7 +115,8 @@ impl Strike {
             Deed::Pause => ("pause", Params::Nothing),
             Deed::Clock(offset_ms) => ("clock", Params::Clock { offset_ms }),
             Deed::Restore(age_ms) => ("restore", Params::Restore { age_ms }),
-            Deed::Slow(delay_ms, jitter_ms) => ("packet", Params::Packet { delay_ms, jitter_ms, loss_percent: 0, among: false }),
+            Deed::Slow(delay_ms, jitter_ms) => packet(delay_ms, jitter_ms, false),
+            Deed::SlowAmong(delay_ms, jitter_ms) => packet(delay_ms, jitter_ms, true),
         };
         let victims = match self.whom {
             Whom::Leader => Victims::Leader,

@@ -20,6 +20,7 @@ pub const WORKLOADS: &[Workload] = &[
     register::WORKLOAD,
     append::WORKLOAD,
     set::WORKLOAD,
+    set::INSERT_THEN_UPDATE,
     session::WORKLOAD,
     write_once::WORKLOAD,
     dialogue::WORKLOAD,

@@ -1,11 +1,13 @@
-//! `set`: adds to and removes from sets, reads of whole sets.
+//! `set`: adds to and removes from sets, reads of whole sets. `insert-then-update`: the same, but whoever reads an element removes it.
 //!
-//! Each element is added once, ever; a client removes only elements that it added itself and that were acknowledged, so
-//! that a removed element that comes back is a resurrection and nothing else.
+//! Each element is added once, ever. In `set` a client removes only elements that it added itself and that were acknowledged, so
+//! that a removed element that comes back is a resurrection and nothing else. In `insert-then-update` one inserts and another, who has
+//! seen it, updates: where the update arrives first somewhere it finds nothing, and its effect is lost.
+//! like: a row updated before it is there (DDIA, figure 5-9).
 
 use std::collections::VecDeque;
 
-use gainsay_checker::{Action, Atom, Function, Kind, OpEvent, Step, Steps};
+use gainsay_checker::{Action, Atom, Function, Kind, OpEvent, Reading, Step, Steps};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use smallvec::smallvec;
@@ -27,25 +29,45 @@ pub const WORKLOAD: Workload = Workload {
     ops_per_key: 100,
     refuses: |can| if can.sets { None } else { Some("it has no sets") },
     user: |_| None,
-    build: |params| Box::new(Set::new(params)),
+    build: |params| Box::new(Set::new(params, Whose::Own)),
 };
+
+/// The table's line for updates of what others inserted.
+pub const INSERT_THEN_UPDATE: Workload = Workload {
+    name: "insert-then-update",
+    about: "elements that one client adds and another, who has read them, removes",
+    build: |params| Box::new(Set::new(params, Whose::Read)),
+    ..WORKLOAD
+};
+
+/// Which elements a client removes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Those that it added.
+    Own,
+    /// Those that it read last.
+    Read,
+}
 
 struct Set {
     values: UniqueValues,
     window: Window,
     several: bool,
     done: u64,
-    own: VecDeque<(Atom, Atom)>,
+    whose: Whose,
+    /// What may be removed, the next one first.
+    candidates: VecDeque<(Atom, Atom)>,
 }
 
 impl Set {
-    fn new(params: &Params) -> Self {
+    fn new(params: &Params, whose: Whose) -> Self {
         Set {
             values: UniqueValues::of(params.client, params.clients),
             window: Window { active: ACTIVE, ops_per_key: params.ops_per_key },
             several: params.can.atomic_reads,
             done: 0,
-            own: VecDeque::new(),
+            whose,
+            candidates: VecDeque::new(),
         }
     }
 }
@@ -58,7 +80,7 @@ impl Generator for Set {
         let roll = rng.random_range(0..100);
         let read = |key: &Atom| Step { key: key.clone(), action: Action::Read(None) };
         if roll < 12
-            && let Some((key, element)) = self.own.pop_front()
+            && let Some((key, element)) = self.candidates.pop_front()
         {
             let steps = smallvec![Step { key, action: Action::Remove(element) }];
             return Next::Op(Draft { function: Function::Remove, steps });
@@ -79,11 +101,19 @@ impl Generator for Set {
             return;
         }
         for step in &completion.steps {
-            if let Action::Add(element) = &step.action {
-                self.own.push_back((step.key.clone(), element.clone()));
-                if self.own.len() > REMEMBERED {
-                    self.own.pop_front();
+            match (&step.action, self.whose) {
+                (Action::Add(element), Whose::Own) => {
+                    self.candidates.push_back((step.key.clone(), element.clone()));
+                    if self.candidates.len() > REMEMBERED {
+                        self.candidates.pop_front();
+                    }
                 }
+                // The newest that was seen, and only that: what is read again and again would be removed again and again.
+                (Action::Read(Some(Reading::Many(elements))), Whose::Read) => {
+                    self.candidates.clear();
+                    self.candidates.extend(elements.last().map(|element| (step.key.clone(), element.clone())));
+                }
+                _ => {}
             }
         }
     }
