@@ -8,6 +8,7 @@
 //! session by session. Of the demands in a session's circle, those that point back to a write that the session had met before are
 //! the violations; each circle has at least one.
 
+use crate::facts::Facts;
 use crate::graph::{Arrow, Graph};
 use crate::intern::FastMap;
 use crate::visibility::Demand;
@@ -85,6 +86,28 @@ pub(crate) fn find(demands: &[Demand], offset: usize, known: &[Arrow], actor: im
     rename(&mut found.own, &names);
     rename(&mut found.together, &names);
     found
+}
+
+/// The keys of which some of `chains` would lie in a circle of `demands`, `known` and `chains`: demands that point along other chains lie in none.
+pub(crate) fn touched(facts: &Facts, demands: &[Demand], known: &[Arrow], chains: &[(u32, u32)]) -> Vec<usize> {
+    if chains.is_empty() {
+        return Vec::new();
+    }
+    let mut dense: FastMap<u32, u32> = FastMap::default();
+    let mut id = |write: u32| {
+        let next = dense.len() as u32;
+        *dense.entry(write).or_insert(next)
+    };
+    let mut arrow = |from: u32, to: u32| Arrow { from: id(from), to: id(to), tag: 0 };
+    let mut all: Vec<Arrow> = chains.iter().map(|&(from, to)| arrow(from, to)).collect();
+    all.extend(known.iter().map(|known| arrow(known.from, known.to)));
+    all.extend(demands.iter().map(|demand| arrow(demand.from, demand.to)));
+    let components = Graph::new(dense.len(), &all).components();
+    let within = |arrow: &&Arrow| components.together(arrow.from, arrow.to);
+    let inside = chains.iter().zip(&all).filter(|(_, arrow)| within(arrow));
+    let mut keys: Vec<usize> = inside.map(|((write, _), _)| facts.writes[*write as usize].key as usize).collect();
+    keys.dedup();
+    keys
 }
 
 /// Whether what is known contradicts itself, without any demand.

@@ -11,7 +11,7 @@ use crate::facts::NONE;
 #[derive(Clone, Debug)]
 pub(super) struct View {
     /// By actor, up to which of its steps.
-    clock: Rc<Vec<u32>>,
+    clock: Rc<[u32]>,
     /// Who that is; [`NONE`] for what comes with writes alone.
     actor: u32,
     /// Up to which of its own steps, and of those that nobody else learns of.
@@ -22,14 +22,14 @@ pub(super) struct View {
 /// What comes with a write.
 #[derive(Clone, Debug)]
 pub(super) struct Due {
-    clock: Option<Rc<Vec<u32>>>,
+    clock: Option<Rc<[u32]>>,
     actor: u32,
     own: u32,
 }
 
 impl View {
     /// Nothing, by `actor`. `clock` is a clock of zeros.
-    pub(super) fn new(clock: Rc<Vec<u32>>, actor: u32) -> View {
+    pub(super) fn new(clock: Rc<[u32]>, actor: u32) -> View {
         View { clock, actor, own: 0, private: 0 }
     }
 
@@ -69,14 +69,14 @@ impl View {
     }
 
     /// Sees all that a clock says.
-    pub(super) fn join_clock(&mut self, clock: &Rc<Vec<u32>>) {
+    pub(super) fn join_clock(&mut self, clock: &Rc<[u32]>) {
         if !Rc::ptr_eq(clock, &self.clock) {
             raise(Rc::make_mut(&mut self.clock), clock);
         }
     }
 
     /// As seen by nobody in particular.
-    pub(super) fn of_nobody(clock: Rc<Vec<u32>>) -> View {
+    pub(super) fn of_nobody(clock: Rc<[u32]>) -> View {
         View::new(clock, NONE)
     }
 }
