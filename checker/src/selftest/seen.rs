@@ -53,7 +53,14 @@ fn both(case: &mut Case<'_>, name: &str) -> Compared {
             }
         }
         (Answer::NotHere { .. }, Answer::NotHere { .. }) => Compared::Undecided,
-        _ => Compared::Differ(format!("{clocked:?}, and key by key {walked:?}")),
+        _ => Compared::Differ(format!("{}, and key by key {}", short(&clocked), short(&walked))),
+    }
+}
+
+fn short(answer: &Answer) -> String {
+    match answer {
+        Answer::Judged { outcome, evidence, .. } => format!("{:?} of {evidence:?}", told(outcome)),
+        Answer::NotHere { why } => why.clone(),
     }
 }
 
