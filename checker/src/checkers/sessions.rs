@@ -152,13 +152,8 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
     let known = known::through_writes(facts, wants, actors);
     let listed = known::listed(facts);
     let all = [known.as_slice(), &listed].concat();
-    loop {
-        let keys = circles::touched(facts, &walk.sight().demands, &all, walk.chains());
-        if keys.is_empty() {
-            break;
-        }
-        walk.unsettle(&keys);
-    }
+    let keys = circles::touched(facts, &walk.sight().demands, &all, walk.chains());
+    walk.unsettle(&keys);
     let mut sight = walk.found();
     let mut circles = circles::find(&sight.demands, 0, &all, whose);
     if !listed.is_empty() && !circles.own.is_empty() {

@@ -51,7 +51,7 @@ pub(super) struct Settled {
 
 /// Settles what can be settled; nothing if the walk costs less. `spans` are the events of each key's life among `events`.
 pub(super) fn settle(asked: Question, events: &[Event], spans: &[Range<usize>]) -> Option<Settled> {
-    if !supported(asked) || !(asked.way == Way::Clocks || worth(asked, events, spans)) {
+    if !(asked.way == Way::Clocks || worth(asked, events, spans)) || !supported(asked) {
         return None;
     }
     let mut pass = Pass::new(asked);
@@ -75,27 +75,28 @@ fn supported(asked: Question) -> bool {
         (false, false) => false,
     };
     known
+        && asked.actors.count.saturating_mul(asked.actors.count) <= HELD
         && asked.facts.keys.iter().all(|key| !key.scattered)
         && asked.facts.reads.iter().all(|read| read.to - read.from <= PARTS)
         && asked.facts.parts.iter().all(|part| !matches!(part.shown, Shown::Many(_) | Shown::Siblings(_)))
 }
 
 /// What an event costs here in steps of the walk, without the clocks.
-const EVENT: usize = 12;
+const EVENT: usize = 4;
 /// How many actors' numbers are compared in the time of one step of the walk.
-const ABREAST: usize = 16;
+const ABREAST: usize = 128;
 /// Clocks must promise so many times less than the walk: some keys may be left to it in the end.
-const GAIN: usize = 3;
+const GAIN: usize = 5;
 
 fn worth(asked: Question, events: &[Event], spans: &[Range<usize>]) -> bool {
     let joined = if asked.wants.writes_follow_reads { asked.actors.count / ABREAST } else { 0 };
-    let cost = events.len().saturating_mul(EVENT + joined).saturating_add(asked.actors.count * asked.actors.count / 4);
+    let cost = events.len().saturating_mul(EVENT + joined);
     let walk: usize = spans.iter().map(|span| span.len()).sum();
     walk / GAIN > cost
 }
 
-/// How many numbers the clocks of writes that somebody will still read may hold together, about.
-const HELD: usize = 1 << 27;
+/// How many numbers the clocks of writes that somebody will still read may hold together, and those of all actors, about.
+const HELD: usize = 1 << 26;
 
 struct Pass<'a, 'h> {
     asked: Question<'a, 'h>,

@@ -95,3 +95,33 @@ impl Due {
 fn raise(clock: &mut [u32], theirs: &[u32]) {
     clock.iter_mut().zip(theirs).for_each(|(ours, &theirs)| *ours = (*ours).max(theirs));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_a_write_has_seen_what_its_writer_had_seen() {
+        let nothing: Rc<[u32]> = Rc::from(vec![0; 3]);
+        let mut views: Vec<View> = (0..3).map(|actor| View::new(nothing.clone(), actor)).collect();
+        views[0].step();
+        let first = views[0].due(true);
+        views[0].step();
+        views[1].join(&first);
+        views[1].step();
+        let second = views[1].due(true);
+        views[2].join(&second);
+        assert!(views[2].shows(0, 1) && views[2].shows(1, 1));
+        assert!(!views[2].shows(0, 2), "what came after the write that was read");
+        assert!(!views[0].shows(1, 1), "nobody learns of those who read him");
+    }
+
+    #[test]
+    fn private_steps_are_seen_by_their_actor_alone() {
+        let nothing: Rc<[u32]> = Rc::from(vec![0; 2]);
+        let (mut one, mut other) = (View::new(nothing.clone(), 0), View::new(nothing, 1));
+        let step = one.private_step();
+        other.join(&one.due(false));
+        assert!(one.shows(2, step) && !other.shows(2, step));
+    }
+}
