@@ -52,6 +52,25 @@ fn checkers(c: &mut Criterion) {
     }
 }
 
+/// A thousand keys at a time: what somebody must see passes through the writes of all of them.
+fn many_keys(c: &mut Criterion) {
+    for (holds, clients) in [(Holds::Registers, 10), (Holds::Registers, 100), (Holds::Lists, 10)] {
+        let shape = Shape { clients, alive: 1000, ops_per_key: 64, several: 0, ..Shape::of(100_000, holds) };
+        let history = healthy::history(shape, 1);
+        let case = Case::new(&history);
+        let mut group = c.benchmark_group(format!("{holds:?}, 1000 keys, {clients} clients, 100000 operations"));
+        group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(2));
+        group.throughput(Throughput::Elements(100_000));
+        for entry in CHECKERS.iter().filter(|entry| ["monotonic-writes", "pram", "causal"].contains(&entry.name)) {
+            group.bench_function(BenchmarkId::from_parameter(entry.name), |b| {
+                let checker = (entry.build)();
+                b.iter(|| checker.check(&case, &Budget::default()));
+            });
+        }
+        group.finish();
+    }
+}
+
 /// As our recorder writes, and as other tools do: EDN, and JSON whose entries stand in another order.
 fn reading(c: &mut Criterion) {
     for holds in [Holds::Registers, Holds::Lists] {
@@ -72,5 +91,5 @@ fn reading(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, checkers, reading);
+criterion_group!(benches, checkers, many_keys, reading);
 criterion_main!(benches);

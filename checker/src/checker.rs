@@ -9,6 +9,7 @@ use crate::finding::{Evidence, Ledger, Outcome};
 use crate::history::History;
 use crate::proof::Proofs;
 use crate::sharpness::Sharpness;
+use crate::visibility::Way;
 
 /// Decides one guarantee.
 pub trait Checker: Send + Sync {
@@ -20,12 +21,14 @@ pub trait Checker: Send + Sync {
 pub struct Case<'h> {
     pub(crate) facts: Facts<'h>,
     pub(crate) sharpness: Sharpness,
+    /// How what reads must see is worked out.
+    pub(crate) way: Way,
 }
 
 impl<'h> Case<'h> {
     /// Works out what checkers need. Cost: one pass and some sorting, about 150 bytes an operation.
     pub fn new(history: &'h History) -> Case<'h> {
-        Case { facts: Facts::of(history), sharpness: Sharpness::of(history) }
+        Case { facts: Facts::of(history), sharpness: Sharpness::of(history), way: Way::default() }
     }
 
     /// The history.

@@ -8,6 +8,7 @@
 //! session by session. Of the demands in a session's circle, those that point back to a write that the session had met before are
 //! the violations; each circle has at least one.
 
+use crate::facts::Facts;
 use crate::graph::{Arrow, Graph};
 use crate::intern::FastMap;
 use crate::visibility::Demand;
@@ -85,6 +86,32 @@ pub(crate) fn find(demands: &[Demand], offset: usize, known: &[Arrow], actor: im
     rename(&mut found.own, &names);
     rename(&mut found.together, &names);
     found
+}
+
+/// The keys of which some of `chains` lie in a circle of `demands`, `known` and `chains`. Demands of other keys that point along chains lie in none, and
+/// what those keys demand in particular takes no circle away from them.
+pub(crate) fn touched(facts: &Facts, demands: &[Demand], known: &[Arrow], chains: &[(u32, u32)]) -> Vec<usize> {
+    if chains.is_empty() {
+        return Vec::new();
+    }
+    let arrow = |from: u32, to: u32| Arrow { from, to, tag: 0 };
+    let mut all: Vec<Arrow> = chains.iter().map(|&(from, to)| arrow(from, to)).collect();
+    all.extend(known.iter().map(|known| arrow(known.from, known.to)));
+    all.extend(demands.iter().map(|demand| arrow(demand.from, demand.to)));
+    // Writes count up from 0, moments down from the largest number.
+    let ends = || all.iter().flat_map(|arrow| [arrow.from, arrow.to]);
+    let writes = ends().filter(|&node| node <= u32::MAX / 2).max().map_or(0, |node| node + 1);
+    let moments = ends().filter(|&node| node > u32::MAX / 2).map(|node| u32::MAX - node + 1).max().unwrap_or(0);
+    let id = |node: u32| if node < writes { node } else { writes + (u32::MAX - node) };
+    for arrow in &mut all {
+        (arrow.from, arrow.to) = (id(arrow.from), id(arrow.to));
+    }
+    let components = Graph::new((writes + moments) as usize, &all).components();
+    let within = |arrow: &Arrow| components.together(arrow.from, arrow.to);
+    let inside = chains.iter().zip(&all).filter(|(_, arrow)| within(arrow));
+    let mut keys: Vec<usize> = inside.map(|((write, _), _)| facts.writes[*write as usize].key as usize).collect();
+    keys.dedup();
+    keys
 }
 
 /// Whether what is known contradicts itself, without any demand.

@@ -7,6 +7,7 @@
 
 pub mod exhaustive;
 mod objects;
+mod seen;
 mod sessions;
 mod transactions;
 
@@ -114,6 +115,7 @@ pub fn families() -> Vec<Family> {
     let mut all = objects::families();
     all.extend(transactions::families());
     all.extend(sessions::families());
+    all.extend(seen::families());
     for &name in jepsen::plain::NAMES {
         all.push(Family::one(name, "its definition", move |seed| workload(name, seed)));
     }

@@ -17,6 +17,7 @@ pub(crate) struct Sharpness {
     spans: Vec<(u64, u64)>,
     /// By operation: the number of its node from 1, 0 for none, and whether a fault was near, in the last bit.
     ops: Vec<u32>,
+    nodes: bool,
 }
 
 impl Sharpness {
@@ -36,8 +37,9 @@ impl Sharpness {
                 _ => spans.push((start, end)),
             }
         }
-        let mut sharpness = Sharpness { spans, ops: Vec::new() };
+        let mut sharpness = Sharpness { spans, ops: Vec::new(), nodes: false };
         sharpness.ops = sharpness.of_ops(history);
+        sharpness.nodes = sharpness.ops.iter().any(|&op| op >> 1 != 0);
         sharpness
     }
 
@@ -57,6 +59,11 @@ impl Sharpness {
         let now = self.ops[op as usize];
         let then = before.map_or(0, |before| self.ops[before as usize]);
         now & 1 == 1 || (now >> 1 != 0 && then >> 1 != 0 && now >> 1 != then >> 1)
+    }
+
+    /// Whether it is known of any operation which node served it.
+    pub(crate) fn knows_nodes(&self) -> bool {
+        self.nodes
     }
 
     /// Whether a fault was active or had just ended at some time in `from..=to`.

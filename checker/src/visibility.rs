@@ -20,6 +20,7 @@
 //! Guarantees that do not pass through writes need only the events of the key itself: O(n) over all keys. The others need all
 //! events while the key lives: O(n · keys alive at a time). Around 100 bytes an operation.
 
+mod clocks;
 mod judging;
 mod run;
 mod seen;
@@ -43,6 +44,18 @@ impl Wants {
     pub(crate) fn through_writes(self) -> bool {
         self.monotonic_writes || self.writes_follow_reads
     }
+}
+
+/// How what reads must see is worked out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Whichever costs less.
+    #[default]
+    Cheapest,
+    /// Key by key.
+    Walk,
+    /// All keys at once, as far as that goes.
+    Clocks,
 }
 
 /// Who did each operation: a session, or a user with all of his devices.

@@ -133,8 +133,8 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
     let facts = &case.facts;
     let whose = |demand: &Demand| actors.of[facts.parts[demand.part as usize].op as usize];
     let (mut own, mut together) = (Vec::new(), Vec::new());
-    let walk = Walk::new(facts, wants, actors, &case.sharpness);
-    let mut sight = walk.run(|key, sight, from| {
+    let mut walk = Walk::new(facts, wants, actors, &case.sharpness, case.way);
+    walk.run(|key, sight, from| {
         if wants.through_writes() || sight.demands.len() == from || !matters(facts, key) {
             return;
         }
@@ -146,19 +146,22 @@ pub(super) fn search(case: &Case<'_>, wants: Wants, actors: Actors<'_>) -> Found
         own.extend(circles.own);
         together.extend(circles.together);
     });
-    if wants.through_writes() && !explained(facts, &sight.demands) {
-        let known = known::through_writes(facts, wants, actors);
-        let listed = known::listed(facts);
-        let mut circles = circles::find(&sight.demands, 0, &[known.as_slice(), &listed].concat(), whose);
-        if !listed.is_empty() && !circles.own.is_empty() {
-            // Everybody's lists together close a circle: does anybody's alone?
-            sight.demands.extend(known::listed_by_actor(facts, actors));
-            circles = circles::find(&sight.demands, 0, &known, whose);
-        }
-        own = circles.own;
-        together = circles.together;
+    if !wants.through_writes() || explained(facts, &walk.sight().demands) {
+        return Found { sight: walk.found(), own, together };
     }
-    Found { sight, own, together }
+    let known = known::through_writes(facts, wants, actors);
+    let listed = known::listed(facts);
+    let all = [known.as_slice(), &listed].concat();
+    let keys = circles::touched(facts, &walk.sight().demands, &all, walk.chains());
+    walk.unsettle(&keys);
+    let mut sight = walk.found();
+    let mut circles = circles::find(&sight.demands, 0, &all, whose);
+    if !listed.is_empty() && !circles.own.is_empty() {
+        // Everybody's lists together close a circle: does anybody's alone?
+        sight.demands.extend(known::listed_by_actor(facts, actors));
+        circles = circles::find(&sight.demands, 0, &known, whose);
+    }
+    Found { sight, own: circles.own, together: circles.together }
 }
 
 /// Whether every write has an instant that respects all that is known, and the demands as well: then there is no circle.

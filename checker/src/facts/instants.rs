@@ -24,6 +24,11 @@ pub(crate) struct Instants {
 }
 
 impl Instants {
+    /// Where a write stands in its key's row; [`NONE`] where it stands in none.
+    pub(crate) fn place(&self, write: u32) -> u32 {
+        self.place[write as usize]
+    }
+
     /// Whether `a` counts before `b`, two writes of one key; never of stand-ins.
     pub(crate) fn before(&self, a: u32, b: u32) -> bool {
         let of = |write: u32| Some((*self.at.get(write as usize)?, *self.place.get(write as usize)?));
@@ -136,7 +141,7 @@ fn last_shown(facts: &Facts, part: &super::Part) -> Option<u32> {
 }
 
 /// For each write of a register the first completion and the last invocation of all operations on its value, and whether one read it.
-fn spans(facts: &Facts) -> Vec<(u64, u64, bool)> {
+pub(crate) fn spans(facts: &Facts) -> Vec<(u64, u64, bool)> {
     let mut spans: Vec<(u64, u64, bool)> =
         facts.writes.iter().map(|write| (write.acked, write.invoked, false)).collect();
     for read in &facts.reads {
@@ -151,7 +156,7 @@ fn spans(facts: &Facts) -> Vec<(u64, u64, bool)> {
 }
 
 /// The writes of a key that happened, as far as anybody saw, in the order that is known or guessed.
-fn row(facts: &Facts, key: usize, spans: &[(u64, u64, bool)]) -> Vec<u32> {
+pub(crate) fn row(facts: &Facts, key: usize, spans: &[(u64, u64, bool)]) -> Vec<u32> {
     let entry = &facts.keys[key];
     let writes = |keep: &dyn Fn(u32) -> bool| -> Vec<u32> {
         let live = |write: &u32| facts.writes[*write as usize].outcome != Outcome::Fail && keep(*write);

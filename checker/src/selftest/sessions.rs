@@ -11,6 +11,7 @@ use crate::checkers::definitions::tiny::{Tiny, What, history, lists, registers, 
 use crate::checkers::definitions::{Claim, Guarantee, holds, prefix_holds};
 use crate::evidence::Budget;
 use crate::finding::Outcome;
+use crate::visibility::Way;
 
 /// What defines a guarantee.
 #[derive(Clone, Copy)]
@@ -78,10 +79,10 @@ fn compare(seed: u64, make: impl Fn(&mut ChaCha8Rng, usize) -> Vec<Tiny>) -> Vec
             chain(&mut rng, &mut ops);
         }
         let history = history(&ops);
-        let case = Case::new(&history);
+        let mut case = Case::new(&history);
         // What was read and never written, or before it was written, is broken whatever is asked.
         if said(&case, "explainable") == Some(true) {
-            return judged(&ops, &case);
+            return judged(&ops, &mut case);
         }
     }
     vec![Compared::Undecided; GUARANTEES.len()]
@@ -132,7 +133,7 @@ fn said(case: &Case<'_>, name: &str) -> Option<bool> {
     }
 }
 
-fn judged(ops: &[Tiny], case: &Case<'_>) -> Vec<Compared> {
+fn judged(ops: &[Tiny], case: &mut Case<'_>) -> Vec<Compared> {
     let sessions = ops.iter().map(|op| op.session).max().unwrap_or(0) + 1;
     let one = |&(name, definition): &(&str, Definition)| {
         let truth = match definition {
@@ -141,7 +142,13 @@ fn judged(ops: &[Tiny], case: &Case<'_>) -> Vec<Compared> {
             }
             Definition::Prefix(grows) => prefix_holds(ops, grows, Claim::Nothing),
         };
+        case.way = Way::Clocks;
+        let at_once = said(case, name);
+        case.way = Way::default();
         let said = said(case, name);
+        if at_once != said {
+            return Compared::Differ(format!("{at_once:?} for all keys at once, {said:?} otherwise: {ops:?}"));
+        }
         settle(said, Some(truth), || format!("{said:?} by us, {truth} by the definition: {ops:?}"))
     };
     GUARANTEES.iter().map(one).collect()

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Actors, Keep, Seen, Sight, Wants, keep};
+use super::clocks::{self, Question, Settled};
+use super::{Actors, Keep, Seen, Sight, Wants, Way, keep};
 use crate::facts::timeline::What;
 use crate::facts::{Deed, Facts, NONE, Part, Shown};
 use crate::history::Outcome;
@@ -10,11 +11,11 @@ use crate::sharpness::Sharpness;
 
 /// An event of the history with what every step asks of it.
 #[derive(Clone, Copy)]
-struct Event {
-    what: What,
-    actor: u32,
+pub(super) struct Event {
+    pub(super) what: What,
+    pub(super) actor: u32,
     /// Its key; [`NONE`] for a read of several.
-    key: u32,
+    pub(super) key: u32,
 }
 
 /// A value of the key of the day; anything of an earlier key counts as empty.
@@ -33,7 +34,11 @@ pub(crate) struct Walk<'f, 'h> {
     pub(super) sight: Sight,
     pub(super) key: usize,
     pub(super) keep: Keep,
+    way: Way,
     events: Vec<Event>,
+    /// The events of each key's life; empty where those of the key itself are all that matters.
+    spans: Vec<Range<usize>>,
+    settled: Option<Settled>,
     epoch: u32,
     read: Vec<Slot>,
     written: Vec<Slot>,
@@ -50,7 +55,13 @@ pub(crate) struct Walk<'f, 'h> {
 }
 
 impl<'f, 'h> Walk<'f, 'h> {
-    pub(crate) fn new(facts: &'f Facts<'h>, wants: Wants, actors: Actors<'f>, sharpness: &'f Sharpness) -> Self {
+    pub(crate) fn new(
+        facts: &'f Facts<'h>,
+        wants: Wants,
+        actors: Actors<'f>,
+        sharpness: &'f Sharpness,
+        way: Way,
+    ) -> Self {
         let through = if wants.through_writes() { facts.writes.len() } else { 0 };
         let overlapping = overlapping(facts, actors);
         let any_overlap = overlapping.iter().any(|&it| it);
@@ -62,7 +73,10 @@ impl<'f, 'h> Walk<'f, 'h> {
             sight: Sight::default(),
             key: 0,
             keep: Keep::Nothing,
+            way,
             events: Vec::new(),
+            spans: Vec::new(),
+            settled: None,
             epoch: 0,
             read: vec![Slot::default(); actors.count],
             written: vec![Slot::default(); actors.count],
@@ -75,32 +89,100 @@ impl<'f, 'h> Walk<'f, 'h> {
         }
     }
 
-    /// Walks through all keys; `each` is called after each with what was found so far and where its demands begin.
-    pub(crate) fn run(mut self, mut each: impl FnMut(usize, &mut Sight, usize)) -> Sight {
+    /// Walks through all keys that are not settled otherwise; `each` is called after each with what was found so far and where its demands begin.
+    pub(crate) fn run(&mut self, mut each: impl FnMut(usize, &mut Sight, usize)) {
         self.events = self.wanted_events();
         let everything = self.wants.writes_follow_reads || (self.wants.monotonic_writes && self.facts.several_keys);
-        let spans = if everything { self.spans() } else { Vec::new() };
-        let (heads, own) = if everything { Default::default() } else { self.by_key() };
+        if everything {
+            self.spans = self.spans();
+            self.settle();
+            let settled = self.settled.as_ref();
+            let left = |key: &usize| settled.is_none_or(|settled| !settled.keys[*key]);
+            let left: Vec<usize> = (0..self.facts.keys.len()).filter(left).collect();
+            self.walk(&left);
+            return;
+        }
+        let (heads, own) = self.by_key();
         for key in 0..self.facts.keys.len() {
-            self.key = key;
-            self.keep = keep(self.facts, key);
-            if self.keep == Keep::Nothing {
+            if !self.begin(key) {
                 continue;
             }
-            self.epoch += 1;
             let from = self.sight.demands.len();
-            if everything {
-                for at in spans[key].clone() {
-                    self.step(self.events[at]);
-                }
-            } else {
-                for &at in &own[heads[key] as usize..heads[key + 1] as usize] {
-                    self.step(self.events[at as usize]);
-                }
+            for &at in &own[heads[key] as usize..heads[key + 1] as usize] {
+                self.step(self.events[at as usize]);
             }
             each(key, &mut self.sight, from);
         }
-        self.sight
+    }
+
+    /// Walks through all events of the lives of `keys`.
+    fn walk(&mut self, keys: &[usize]) {
+        for &key in keys {
+            if self.begin(key) {
+                for at in self.spans[key].clone() {
+                    self.step(self.events[at]);
+                }
+            }
+        }
+    }
+
+    /// Whether there is something to judge.
+    fn begin(&mut self, key: usize) -> bool {
+        self.key = key;
+        self.keep = keep(self.facts, key);
+        self.epoch += 1;
+        self.keep != Keep::Nothing
+    }
+
+    fn settle(&mut self) {
+        let asked = Question {
+            facts: self.facts,
+            wants: self.wants,
+            actors: self.actors,
+            sharpness: self.sharpness,
+            overlapping: &self.overlapping,
+            way: self.way,
+        };
+        if self.way != Way::Walk {
+            self.settled = clocks::settle(asked, &self.events, &self.spans);
+        }
+    }
+
+    /// What was found.
+    pub(crate) fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// Along what the demands of settled keys point that were not set down one by one: each write and the next.
+    pub(crate) fn chains(&self) -> &[(u32, u32)] {
+        self.settled.as_ref().map(|settled| settled.chains.as_slice()).unwrap_or_default()
+    }
+
+    /// Sets down the demands of settled keys after all.
+    pub(crate) fn unsettle(&mut self, keys: &[usize]) {
+        let Some(settled) = &mut self.settled else { return };
+        let facts = self.facts;
+        keys.iter().for_each(|&key| settled.keys[key] = false);
+        settled.lacks.retain(|lack| settled.keys[facts.parts[lack.part as usize].key as usize]);
+        settled.chains.retain(|&(write, _)| settled.keys[facts.writes[write as usize].key as usize]);
+        self.walk(keys);
+    }
+
+    /// Everything that was found, key by key.
+    pub(crate) fn found(self) -> Sight {
+        let facts = self.facts;
+        let mut sight = self.sight;
+        if let Some(settled) = self.settled {
+            sight.lacks.extend(settled.lacks);
+            let counts = settled.counts.iter().zip(&settled.keys).filter(|(_, settled)| **settled);
+            for ((opportunities, sharp), _) in counts {
+                sight.opportunities += u64::from(*opportunities);
+                sight.sharp += u64::from(*sharp);
+            }
+            sight.lacks.sort_by_key(|lack| facts.parts[lack.part as usize].key);
+            sight.demands.sort_by_key(|demand| facts.parts[demand.part as usize].key);
+        }
+        sight
     }
 
     /// The events that these guarantees ask for, in the order of time.

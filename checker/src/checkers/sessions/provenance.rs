@@ -19,14 +19,14 @@ pub(super) enum Stop {
 /// The search gives up after this many stops; the proof then shows both ends alone.
 const STOPS: usize = 50_000;
 
-/// The chain from the write `goal` to the read that `part` belongs to, both included; empty if the search gave up.
-pub(super) fn chain(facts: &Facts, wants: Wants, actors: Actors, part: u32, goal: u32) -> Vec<Stop> {
+/// The chain from the nearest write that `goal` accepts to the read that `part` belongs to, both included; empty if the search gave up.
+pub(super) fn chain(facts: &Facts, wants: Wants, actors: Actors, part: u32, goal: impl Fn(u32) -> bool) -> Vec<Stop> {
     let Some(start) = facts.parts.get(part as usize).map(|part| Stop::Read(part.read)) else { return Vec::new() };
     let mut next: FastMap<Stop, Stop> = FastMap::default();
     let mut queue = VecDeque::from([start]);
     let own = own_ops(facts, actors);
     while let Some(stop) = queue.pop_front() {
-        if stop == Stop::Write(goal) {
+        if matches!(stop, Stop::Write(write) if goal(write)) {
             let mut chain = vec![stop];
             while let Some(&after) = next.get(&chain[chain.len() - 1]).filter(|_| chain[chain.len() - 1] != start) {
                 chain.push(after);

@@ -3,10 +3,10 @@
 use super::known;
 use super::provenance::{self, Stop};
 use crate::circles::{Circle, KNOWN};
-use crate::facts::{Facts, NONE, Shown};
+use crate::facts::{self, Facts, NONE, Shown};
 use crate::finding::Anomaly;
 use crate::proof::{self, Part, acknowledged, did, from_node, got, key_name, seconds, sentence, who};
-use crate::visibility::{Actors, Lack, Sight, Wants};
+use crate::visibility::{Actors, Keep, Lack, Sight, Wants, keep};
 
 /// When a circle was seen: at the completion of the read that closes it.
 pub(super) fn time_of(facts: &Facts, circle: &Circle) -> u64 {
@@ -40,7 +40,12 @@ impl Telling<'_, '_> {
     pub(super) fn lack(&self, lack: &Lack, time: u64) -> Anomaly {
         let facts = self.facts;
         let part = &facts.parts[lack.part as usize];
-        let chain = provenance::chain(facts, self.wants, self.actors, lack.part, lack.missing);
+        let proves = |write: u32| write == lack.missing || self.proves(part, write);
+        let chain = provenance::chain(facts, self.wants, self.actors, lack.part, proves);
+        let missing = match chain.first() {
+            Some(Stop::Write(write)) => *write,
+            _ => lack.missing,
+        };
         let read = &facts.history.ops[part.op as usize];
         let seen = got(facts.reading(part));
         let key = key_name(facts, part.key);
@@ -50,16 +55,16 @@ impl Telling<'_, '_> {
             self.again(&chain, part.op),
             from_node(read)
         );
-        let story = self.story(&chain, lack.missing);
+        let story = self.story(&chain, missing);
         let older = match part.shown {
             Shown::One(_) => ", which is older",
             _ => "",
         };
         let text = format!("{}; {finish}{older}.", sentence(&story));
         let mut parts = vec![Part { op: part.op, role: "stale read" }];
-        parts.extend(self.stops(&chain, lack.missing, part.op));
+        parts.extend(self.stops(&chain, missing, part.op));
         let mut edges = self.reasons(&chain);
-        let missing = facts.writes.get(lack.missing as usize).map_or(part.op, |write| write.op);
+        let missing = facts.writes.get(missing as usize).map_or(part.op, |write| write.op);
         edges.push((missing, part.op, self.must()));
         if let Shown::One(write) = part.shown {
             let returned = facts.writes[write as usize].op;
@@ -67,6 +72,21 @@ impl Telling<'_, '_> {
             edges.push((returned, missing, format!("counts before it ({})", self.order(part.key))));
         }
         proof::anomaly(facts.history, self.name, text, Some(key), &parts, &edges, time)
+    }
+
+    /// Whether the read is wrong if it must have seen that write, whatever else it must have seen: of several such the nearest proves it best.
+    fn proves(&self, part: &facts::Part, write: u32) -> bool {
+        let facts = self.facts;
+        let (entry, key) = (&facts.writes[write as usize], &facts.keys[part.key as usize]);
+        if entry.key != part.key {
+            return false;
+        }
+        match (keep(facts, part.key as usize), &part.shown) {
+            (Keep::Latest, Shown::One(shown)) => facts.before(*shown, write),
+            (Keep::Latest, Shown::Nil) => key.deletes.is_empty(),
+            (Keep::Top, Shown::Prefix(length)) => entry.place != NONE && entry.place >= *length,
+            _ => false,
+        }
     }
 
     /// The same session reading again, or who else reads.
