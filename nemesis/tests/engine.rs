@@ -19,6 +19,10 @@ struct Table {
     states: HashMap<String, NodeState>,
     links: HashMap<(Endpoint, Endpoint), LinkRule>,
     clocks: HashMap<String, i64>,
+    /// How many files the last wipe of a node took.
+    wiped: HashMap<String, u64>,
+    /// Nodes that were started as the newer version, in this order.
+    upgraded: Vec<String>,
     /// Nodes whose restart is answered with an error this many times.
     stubborn: usize,
 }
@@ -129,6 +133,15 @@ impl Body for Fake {
     fn probe_clock(&self, node: &str) -> Result<i64, Error> {
         Ok(self.clock_offset(node) + 1_000_000)
     }
+    fn wipe_data(&self, node: &str) -> Result<u64, Error> {
+        let mut table = self.table.lock().expect("no panic");
+        let files = if table.wiped.contains_key(node) { 0 } else { 3 };
+        table.wiped.insert(node.into(), files);
+        Ok(files)
+    }
+    fn wiped(&self, node: &str) -> Option<u64> {
+        self.table.lock().expect("no panic").wiped.get(node).copied()
+    }
 }
 
 impl Target for Fake {
@@ -143,6 +156,12 @@ impl Target for Fake {
     }
     fn switch_over(&self, node: &str) -> Result<(), Error> {
         *self.leaders.lock().expect("no panic") = vec![node.to_string()];
+        Ok(())
+    }
+    fn upgrade(&self, node: &str) -> Result<(), Error> {
+        let mut table = self.table.lock().expect("no panic");
+        table.upgraded.push(node.into());
+        table.states.insert(node.into(), NodeState::Running);
         Ok(())
     }
     fn ports(&self) -> &[u16] {
@@ -183,12 +202,14 @@ fn names(events: &[FaultEvent]) -> Vec<&'static str> {
     events.iter().map(name).collect()
 }
 
-const EVERY: [(&str, Params); 5] = [
+const EVERY: [(&str, Params); 7] = [
     ("partition", Params::Partition(Shape::Isolate)),
     ("kill", Params::Nothing),
     ("pause", Params::Nothing),
     ("clock", Params::Clock { offset_ms: -5_000 }),
     ("packet", Params::Packet { delay_ms: 100, jitter_ms: 25, loss_percent: 5, among: false }),
+    ("wipe", Params::Nothing),
+    ("upgrade", Params::Nothing),
 ];
 
 #[test]
@@ -236,6 +257,29 @@ fn a_switchover_makes_its_victim_lead_and_leaves_it_so() {
         |_| {},
     );
     assert_eq!(names(&idle), ["started", "no effect", "ended"], "{idle:?}");
+}
+
+#[test]
+fn what_is_ended_for_an_upgrade_comes_back_as_the_newer_version() {
+    let (fake, three) = (Fake::new(), Victims::Nodes(vec!["n1".into(), "n3".into()]));
+    run(&fake, &fault("upgrade", 100, three, Params::Nothing), &[], |event| {
+        if let Happening::Proven { .. } = event.what {
+            assert!(fake.table.lock().expect("no panic").upgraded.is_empty(), "not before it is down");
+        }
+    });
+    assert_eq!(fake.table.lock().expect("no panic").upgraded, ["n1", "n3"]);
+    let idle = run(&fake, &fault("upgrade", 100, Victims::Leader, Params::Nothing), &["upgrade"], |_| {});
+    assert_eq!(names(&idle), ["started", "no effect", "ended"], "{idle:?}");
+    assert_eq!(fake.table.lock().expect("no panic").upgraded.len(), 2, "who was not ended is not upgraded");
+}
+
+#[test]
+fn wiping_an_empty_disk_has_no_effect() {
+    let fake = Fake::new();
+    let first = run(&fake, &fault("wipe", 100, Victims::Leader, Params::Nothing), &[], |_| {});
+    assert_eq!(names(&first), ["started", "proven", "ended"], "{first:?}");
+    let again = run(&fake, &fault("wipe", 100, Victims::Leader, Params::Nothing), &[], |_| {});
+    assert_eq!(names(&again)[..2], ["started", "no effect"], "{again:?}");
 }
 
 #[test]

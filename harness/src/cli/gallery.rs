@@ -111,8 +111,9 @@ fn list() {
             let (label, words) = (label(breaks), words(breaks, true));
             talk::result(&format!("  {} {label}: {words}, under: {}", talk::paint("31", "breaks"), scenario.under));
         }
+        let under = if scenario.breaks.is_none() { format!(", under: {}", scenario.under) } else { String::new() };
         talk::result(&format!(
-            "  {} {}: {}\n",
+            "  {} {}: {}{under}\n",
             talk::paint("32", "holds "),
             label(&scenario.holds),
             words(&scenario.holds, false)

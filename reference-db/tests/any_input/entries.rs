@@ -17,8 +17,9 @@ use refdb::value::Value;
 pub const NAMES: [&str; 3] = ["request", "replica", "message"];
 
 /// One of each mode, with the policies that exchange most.
-pub const MODES: [&str; 8] = [
+pub const MODES: [&str; 9] = [
     "--ack semi-sync",
+    "--ack semi-sync --log trigger --replicate a",
     "--ack sync --reads max-lag=200ms",
     "--mode leaderless --n 2 --w 2 --r 1 --sloppy on",
     "--mode multi-leader --conflicts siblings",
