@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::mode::{Input, Message};
 use crate::modes::single_leader;
 use crate::node::Arrival;
-use crate::store::snapshot;
+use crate::store::{Store, snapshot};
 
 /// A frame may not be longer.
 const FRAME: usize = 64 << 20;
@@ -87,10 +86,15 @@ impl Peers {
     }
 
     /// Copies the database beside its writer and sends the copy.
-    pub fn send_snapshot(&self, to: &str, term: u64, database: &Path) {
+    pub fn send_snapshot(&self, to: &str, term: u64, store: &Store) {
         let Some(queue) = self.queues.get(to).cloned() else { return };
-        let database = database.to_path_buf();
+        let (database, physical) = (store.path().to_path_buf(), store.is_physical());
         self.runtime.spawn_blocking(move || {
+            if physical {
+                let Ok(messages) = single_leader::copy(&database, term) else { return };
+                let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
+                return;
+            }
             let Ok(copy) = snapshot(&database) else { return };
             let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
             let mut rows = copy.rows.into_iter().peekable();

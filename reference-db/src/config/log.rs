@@ -15,6 +15,8 @@ pub enum LogFormat {
     Mixed,
     /// The text of each statement, run again on each follower.
     Statement,
+    /// The pages of the database file that each commit wrote: followers are equal byte for byte, and of one format and page size.
+    Wal,
 }
 
 /// The flags of the log.

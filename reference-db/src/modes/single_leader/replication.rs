@@ -1,11 +1,13 @@
 //! How the log gets to the followers, and what is committed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Incoming, Message, Node, Pending, Position, Role, SYNC_PATIENCE};
 use crate::config::{Ack, Bug, Failover, OnSyncLoss};
 use crate::mode::Output;
+use crate::store::physical::segment::{Form, Segment};
 use crate::store::{Change, Entry, Store, StoreError};
 
 /// How many entries travel in one message.
@@ -34,6 +36,8 @@ pub struct Follower {
     /// When it last had everything, made progress, or was sent something after having had everything.
     progress: Duration,
     snapshot_at: Option<Duration>,
+    /// It has said that what we send does not fit it: it gets heartbeats only.
+    pub unfit: bool,
 }
 
 /// What a leader keeps in mind.
@@ -53,11 +57,17 @@ pub struct Leading {
     downgraded: bool,
 }
 
+/// What an append carries.
+pub enum Load {
+    Entries(Vec<Entry>),
+    Pages(Form, Vec<Arc<Segment>>),
+}
+
 /// An append as it arrived.
 pub struct Batch {
     pub term: u64,
     pub previous: Position,
-    pub entries: Vec<Entry>,
+    pub load: Load,
     pub committed: u64,
     pub sent: Duration,
 }
@@ -71,6 +81,12 @@ pub struct Refusing {
 }
 
 impl Follower {
+    /// It answered a message that was sent at `sent`.
+    pub fn spoke(&mut self, now: Duration, sent: Duration) {
+        self.heard = now;
+        self.echo = self.echo.max(sent.min(now));
+    }
+
     /// Sends a copy of everything, unless one left a moment ago.
     fn offer_snapshot(&mut self, name: &str, term: u64, now: Duration, out: &mut Vec<Output>) {
         if self.snapshot_at.is_none_or(|at| now.saturating_sub(at) >= SNAPSHOT_PAUSE) {
@@ -91,6 +107,7 @@ impl Leading {
             echo: Duration::ZERO,
             progress: now,
             snapshot_at: None,
+            unfit: false,
         };
         Leading {
             followers: others.iter().map(|name| (name.clone(), follower())).collect(),
@@ -172,33 +189,65 @@ impl Node {
         self.heard = now;
         self.resumes = false;
         self.rest(now);
+        if let Some(why) = self.misfit(store, from, &batch.load) {
+            if self.refuses.as_ref() != Some(&why) {
+                out.push(Output::Say(why.clone()));
+            }
+            self.refuses = Some(why.clone());
+            out.push(self.send(from, Message::Unfit { term: self.term, why, sent: batch.sent }));
+            return Ok(());
+        }
+        self.refuses = None;
         let (term, index) = batch.previous;
-        if index > self.last.1 {
-            out.push(self.send(from, refuse(self.term, self.last.1, false)));
+        let bare = store.is_physical() && self.last.1 == 0;
+        if index > self.last.1 || bare {
+            // Pages go on a file that came from a leader.
+            out.push(self.send(from, refuse(self.term, self.last.1, bare)));
             return Ok(());
         }
         if self.term_at(index) != term {
             let begins = self.terms.iter().rev().find(|(_, first)| *first <= index).map_or(0, |(_, first)| first - 1);
-            out.push(self.send(from, refuse(self.term, begins, begins + 1 < self.oldest)));
+            out.push(self.send(from, refuse(self.term, begins, begins + 1 < self.oldest || store.is_physical())));
             return Ok(());
         }
-        let matching = index + batch.entries.len() as u64;
-        if self.differs_below_the_log(&batch.entries) {
-            out.push(self.send(from, refuse(self.term, self.oldest - 1, true)));
-            return Ok(());
-        }
-        let late = self.of_the_slow_worker(&batch.entries);
-        for entry in batch.entries {
-            self.accept(store, entry, out)?;
-        }
-        for (key, cell) in late {
-            store.put(&key, cell.as_ref())?;
-        }
+        let matching = match batch.load {
+            Load::Entries(entries) => self.take_entries(store, index, entries, out)?,
+            Load::Pages(_, segments) => self.take_pages(store, index, segments)?,
+        };
+        let matching = match matching {
+            Ok(matching) => matching,
+            Err(hint) => {
+                out.push(self.send(from, refuse(self.term, hint, true)));
+                return Ok(());
+            }
+        };
         self.committed = self.committed.max(batch.committed.min(matching));
         self.suspect &= matching < self.last.1;
         let term = if heeds { self.term } else { batch.term };
         out.push(self.send(from, Message::Appended { term, matching, sent: batch.sent }));
         Ok(())
+    }
+
+    /// Takes entries that follow entry `index`. Answers up to where the log equals the leader's; `Err(hint)` where only a snapshot helps.
+    fn take_entries(
+        &mut self,
+        store: &mut Store,
+        index: u64,
+        entries: Vec<Entry>,
+        out: &mut Vec<Output>,
+    ) -> Result<Result<u64, u64>, StoreError> {
+        let matching = index + entries.len() as u64;
+        if self.differs_below_the_log(&entries) {
+            return Ok(Err(self.oldest - 1));
+        }
+        let late = self.of_the_slow_worker(&entries);
+        for entry in entries {
+            self.accept(store, entry, out)?;
+        }
+        for (key, cell) in late {
+            store.put(&key, cell.as_ref())?;
+        }
+        Ok(Ok(matching))
     }
 
     /// Without the bug, nothing: entries take effect in their order. With it, what every second entry changed takes effect last.
@@ -242,6 +291,11 @@ impl Node {
         self.last = (self.term_at(first - 1), first - 1);
         self.wall = self.cache.iter().map(|entry| entry.wall).max().unwrap_or(i64::MIN);
         self.committed = self.committed.min(first - 1);
+        self.keep_tail(&tail, out)
+    }
+
+    /// Keeps entries that no leader has, for the post-mortem.
+    pub fn keep_tail(&self, tail: &[Entry], out: &mut Vec<Output>) -> Result<(), StoreError> {
         if let (Some(oldest), Some(newest)) = (tail.first(), tail.last()) {
             let name = format!("discarded-{}-{}-{}.jsonl", newest.term, oldest.index, newest.index);
             out.push(Output::Say(format!(
@@ -259,8 +313,8 @@ impl Node {
         let (mine, last) = (self.term, self.last.1);
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(follower) = leading.followers.get_mut(from).filter(|_| term == mine) else { return };
-        follower.heard = now;
-        follower.echo = follower.echo.max(sent.min(now));
+        follower.spoke(now, sent);
+        follower.unfit = false;
         if matching > follower.matching || matching >= last {
             follower.progress = now;
         }
@@ -292,10 +346,14 @@ impl Node {
         let term = self.term;
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         let Some(follower) = leading.followers.get_mut(from) else { return Ok(()) };
-        follower.heard = now;
-        follower.echo = follower.echo.max(refusal.sent.min(now));
+        follower.spoke(now, refusal.sent);
         follower.next = (refusal.hint + 1).max(follower.matching + 1);
         follower.began = follower.next;
+        follower.unfit = false;
+        if refusal.snapshot && store.is_physical() {
+            // Nothing but heartbeats until it has the copy: every commit in between would be refused.
+            (follower.next, follower.began) = (1, 1);
+        }
         if refusal.snapshot {
             follower.offer_snapshot(from, term, now, out);
         }
@@ -345,7 +403,7 @@ impl Node {
         if beats {
             leading.beat_due = now + beat;
         }
-        let (term, oldest) = (self.term, self.oldest);
+        let (term, oldest) = (self.term, self.pages.as_ref().map_or(self.oldest, |pages| pages.oldest(last)));
         let mut batches: Vec<(String, u64, usize)> = Vec::new();
         for (name, follower) in &mut leading.followers {
             let under_way = follower.next > follower.matching + 1;
@@ -353,7 +411,14 @@ impl Node {
                 follower.next = if follower.matching > 0 { follower.matching + 1 } else { follower.began };
                 follower.progress = now;
             }
-            if follower.next < oldest && !follower.heard.is_zero() {
+            if follower.unfit {
+                if beats {
+                    batches.push((name.clone(), last + 1, 0));
+                }
+                continue;
+            }
+            let between = self.pages.as_ref().is_some_and(|pages| follower.next <= last && !pages.begins(follower.next));
+            if (follower.next < oldest || between) && !follower.heard.is_zero() {
                 // Heartbeats go on beside it, from the newest entry: their refusal keeps the follower in touch.
                 follower.offer_snapshot(name, term, now, out);
                 if beats {
@@ -367,7 +432,13 @@ impl Node {
             let begin = batches.len();
             let window = follower.began.max(follower.matching + 1) + WINDOW;
             while follower.next <= last && follower.next < window && batches.len() - begin < BATCHES {
-                let count = ((last - follower.next + 1) as usize).min(BATCH);
+                let count = match &self.pages {
+                    Some(pages) => pages.reach(follower.next, BATCH),
+                    None => ((last - follower.next + 1) as usize).min(BATCH),
+                };
+                if count == 0 {
+                    break;
+                }
                 batches.push((name.clone(), follower.next, count));
                 follower.next += count as u64;
             }
@@ -390,6 +461,12 @@ impl Node {
 
     /// The message with `count` entries from `from` on; `None` where they are gone, which the follower's refusal will show.
     fn batch(&self, store: &Store, now: Duration, from: u64, count: usize) -> Result<Option<Message>, StoreError> {
+        let (term, committed) = (self.term, self.committed);
+        let previous = (self.term_at(from - 1), from - 1);
+        if let Some(pages) = &self.pages {
+            let (form, segments) = (store.form(), pages.of(from, count));
+            return Ok(Some(Message::Pages { term, previous, form, segments, committed, sent: now }));
+        }
         let entries: Vec<Entry> = match self.cache.front() {
             Some(front) if front.index <= from => {
                 let skip = (from - front.index) as usize;
@@ -400,8 +477,7 @@ impl Node {
         if count > 0 && entries.is_empty() && from >= self.oldest {
             return Ok(None);
         }
-        let previous = (self.term_at(from - 1), from - 1);
-        Ok(Some(Message::Append { term: self.term, previous, entries, committed: self.committed, sent: now }))
+        Ok(Some(Message::Append { term, previous, entries, committed, sent: now }))
     }
 
     /// Moves the committed position on, as the policy of acknowledgement says.
