@@ -105,8 +105,8 @@ fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyh
     let syncs = config.fsync == FsyncPolicy::Always && !config.skips_fsync();
     let fsync = if syncs { Fsync::Always } else { Fsync::Never };
     let layout = Layout { page_size: arguments.page_size, physical: config.is_physical() };
-    let mut store =
-        Store::open_as(&arguments.dir, fsync, layout).with_context(|| format!("opening {}", arguments.dir.display()))?;
+    let mut store = Store::open_as(&arguments.dir, fsync, layout)
+        .with_context(|| format!("opening {}", arguments.dir.display()))?;
     let seed = leaderless::hash(&[&arguments.name, &arguments.seed.to_string()]);
     let identity = Identity { name: arguments.name.clone(), nodes: nodes.clone(), seed, keep_log: arguments.keep_log };
     let protocol = modes::build(config, identity, &mut store, began.elapsed()).context("reading the store")?;

@@ -361,7 +361,7 @@ mod tests {
         store.commit().expect("it commits");
         let Written { size, pages } = store.written().expect("it reads").expect("pages");
         let pages = pages.into_iter().map(|(number, page)| (number, page.as_slice().into())).collect();
-        Arc::new(Segment { first, last, term: 1, wall: 0, size, pages })
+        Arc::new(Segment::new((first, last), 1, 0, size, pages))
     }
 
     fn file(dir: &tempfile::TempDir) -> Vec<u8> {

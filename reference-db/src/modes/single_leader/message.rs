@@ -166,7 +166,7 @@ pub enum Message {
     CopyEnd {
         /// The leader's term.
         term: u64,
-        /// How many bytes there were.
-        length: u64,
+        /// The checksum of all its bytes.
+        sum: [u32; 2],
     },
 }

@@ -488,7 +488,7 @@ impl Node {
                 self.copy_goes_on(now, from, term, &bytes);
                 Ok(())
             }
-            Message::CopyEnd { term, length } => self.install_copy(store, now, from, (term, length), out),
+            Message::CopyEnd { term, sum } => self.install_copy(store, now, from, (term, sum), out),
             Message::Appended { term, matching, sent } => {
                 self.confirmed(now, from, term, matching, sent);
                 Ok(())

@@ -21,7 +21,7 @@ use super::replication::Load;
 use super::{Incoming, Message, Node, Position, Role};
 use crate::mode::Output;
 use crate::store::physical::segment::{Form, Segment};
-use crate::store::physical::{copy_file, frames::Written};
+use crate::store::physical::{copy_file, frames};
 use crate::store::{Store, StoreError};
 
 /// So many bytes of commits are kept in memory for followers that are nearly up to date.
@@ -111,12 +111,12 @@ impl Kept {
 impl Node {
     /// After a commit: what it wrote is what travels.
     pub fn keep_pages(&mut self, store: &mut Store) -> Result<(), StoreError> {
-        let Some(Written { size, pages }) = store.written()? else { return Ok(()) };
+        let Some(frames::Written { size, pages }) = store.written()? else { return Ok(()) };
         let Some(kept) = self.pages.as_mut().filter(|kept| kept.covered < self.last.1) else { return Ok(()) };
         kept.written += pages.len() as u64;
         let pages = pages.into_iter().map(|(number, page)| (number, page.as_slice().into())).collect();
         let (first, (term, last)) = (kept.covered + 1, self.last);
-        kept.push(Arc::new(Segment { first, last, term, wall: self.wall, size, pages }));
+        kept.push(Arc::new(Segment::new((first, last), term, self.wall, size, pages)));
         Ok(())
     }
 
@@ -125,8 +125,12 @@ impl Node {
         match load {
             Load::Pages(form, _) if store.is_physical() => self.of_another_form(store, from, *form),
             Load::Entries(_) if !store.is_physical() => None,
-            Load::Pages(..) => Some(format!("refused: {from} sends pages, as with --log wal, which this node was not started with")),
-            Load::Entries(_) => Some(format!("refused: {from} sends entries, not pages as with --log wal, which this node was started with")),
+            Load::Pages(..) => {
+                Some(format!("refused: {from} sends pages, as with --log wal, which this node was not started with"))
+            }
+            Load::Entries(_) => Some(format!(
+                "refused: {from} sends entries, not pages as with --log wal, which this node was started with"
+            )),
         }
     }
 
@@ -226,17 +230,20 @@ impl Node {
         store: &mut Store,
         now: Duration,
         from: &str,
-        (term, length): (u64, u64),
+        (term, sum): (u64, [u32; 2]),
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
         let complete = self.incoming.take_if(|incoming| incoming.is_of(from, term));
         let Some(Incoming { last, file, .. }) = complete else { return Ok(()) };
-        let whole = store.is_physical() && file.len() as u64 == length && length > 0;
+        let whole = store.is_physical() && !file.is_empty() && frames::checksum([0; 2], &file, false) == sum;
         if !whole || self.is_leader() || term != self.term || last.0 > term || self.contains(last) {
             return Ok(());
         }
         let ours = self.last.1;
-        let (tail, terms) = (store.entries(self.oldest, (ours + 1).saturating_sub(self.oldest) as usize)?, std::mem::take(&mut self.terms));
+        let (tail, terms) = (
+            store.entries(self.oldest, (ours + 1).saturating_sub(self.oldest) as usize)?,
+            std::mem::take(&mut self.terms),
+        );
         store.install_file(&file)?;
         self.read_back(store)?;
         self.terms = store.terms()?;
@@ -248,7 +255,7 @@ impl Node {
         self.committed = self.committed.min(self.last.1);
         self.suspect = false;
         self.heard = now;
-        out.push(Output::Say(format!("installed a copy of {length} bytes as of {:?}", self.last)));
+        out.push(Output::Say(format!("installed a copy of {} bytes as of {:?}", file.len(), self.last)));
         self.keep_tail(&tail[tail.partition_point(|entry| entry.index <= common)..], out)?;
         out.push(self.send(from, Message::Appended { term: self.term, matching: self.last.1, sent: Duration::ZERO }));
         Ok(())
@@ -275,7 +282,7 @@ pub fn copy(path: &Path, term: u64) -> Result<Vec<Message>, StoreError> {
     let copy = copy_file(path)?;
     let mut messages = vec![Message::CopyBegin { term, last: copy.last, form: copy.form }];
     messages.extend(copy.bytes.chunks(PART).map(|part| Message::CopyPart { term, bytes: part.into() }));
-    messages.push(Message::CopyEnd { term, length: copy.bytes.len() as u64 });
+    messages.push(Message::CopyEnd { term, sum: frames::checksum([0; 2], &copy.bytes, false) });
     Ok(messages)
 }
 
@@ -287,7 +294,7 @@ mod tests {
         let mut kept = Kept::after(4);
         let mut first = 5;
         for last in ends {
-            kept.push(Arc::new(Segment { first, last: *last, term: 1, wall: 0, size: 1, pages: Vec::new() }));
+            kept.push(Arc::new(Segment::new((first, *last), 1, 0, 1, Vec::new())));
             first = last + 1;
         }
         kept
@@ -305,10 +312,10 @@ mod tests {
     #[test]
     fn a_gap_or_the_very_first_commit_forgets_what_came_before() {
         let mut kept = kept(&[5, 9]);
-        kept.push(Arc::new(Segment { first: 12, last: 12, term: 2, wall: 0, size: 1, pages: Vec::new() }));
+        kept.push(Arc::new(Segment::new((12, 12), 2, 0, 1, Vec::new())));
         assert_eq!(kept.oldest(12), 12);
         let mut kept = Kept::after(0);
-        kept.push(Arc::new(Segment { first: 1, last: 3, term: 1, wall: 0, size: 1, pages: Vec::new() }));
+        kept.push(Arc::new(Segment::new((1, 3), 1, 0, 1, Vec::new())));
         assert_eq!(kept.oldest(3), 4, "nobody begins with pages");
     }
 

@@ -417,7 +417,8 @@ impl Node {
                 }
                 continue;
             }
-            let between = self.pages.as_ref().is_some_and(|pages| follower.next <= last && !pages.begins(follower.next));
+            let between =
+                self.pages.as_ref().is_some_and(|pages| follower.next <= last && !pages.begins(follower.next));
             if (follower.next < oldest || between) && !follower.heard.is_zero() {
                 // Heartbeats go on beside it, from the newest entry: their refusal keeps the follower in touch.
                 follower.offer_snapshot(name, term, now, out);

@@ -121,7 +121,7 @@ fn record(bytes: &[u8], at: usize) -> Option<(Segment, usize)> {
         let page = body.get(begin + 8..begin + 8 + page as usize)?;
         pages.push((large(body.get(begin..begin + 8)?, 0) as u32, Bytes::from(page)));
     }
-    Some((Segment { first, last, term, wall: wall as i64, size, pages }, end))
+    Some((Segment::new((first, last), term, wall as i64, size, pages), end))
 }
 
 fn small(bytes: &[u8], at: usize) -> u32 {
@@ -140,7 +140,7 @@ mod tests {
     fn segment(index: u64, pages: u32) -> Arc<Segment> {
         let page = |number: u32| (number, Bytes::from(vec![(index as u8).wrapping_add(number as u8); 512].as_slice()));
         let pages = (1..=pages).map(page).collect();
-        Arc::new(Segment { first: index, last: index + 2, term: 7, wall: -5, size: 9, pages })
+        Arc::new(Segment::new((index, index + 2), 7, -5, 9, pages))
     }
 
     #[test]

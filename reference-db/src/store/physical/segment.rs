@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::frames::checksum;
+
 /// A piece of a file. In JSON it is base64 (RFC 4648, section 4): numbers in a list would take three times the room.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bytes(Arc<[u8]>);
@@ -121,14 +123,31 @@ pub struct Segment {
     pub size: u32,
     /// The pages, each with its number, from 1.
     pub pages: Vec<(u32, Bytes)>,
+    /// The checksum of all that, as a damaged page would stay in every copy.
+    sum: [u32; 2],
 }
 
 impl Segment {
-    /// Whether its pages can be written into a file whose pages are so long.
+    /// The pages of the entries `first` to `last`.
+    pub fn new((first, last): (u64, u64), term: u64, wall: i64, size: u32, pages: Vec<(u32, Bytes)>) -> Segment {
+        let mut segment = Segment { first, last, term, wall, size, pages, sum: [0; 2] };
+        segment.sum = segment.checksum();
+        segment
+    }
+
+    fn checksum(&self) -> [u32; 2] {
+        let numbers = [self.first, self.last, self.term, self.wall as u64, u64::from(self.size)];
+        let sum = numbers.iter().fold([0; 2], |sum, number| checksum(sum, &number.to_le_bytes(), false));
+        self.pages.iter().fold(sum, |sum, (number, page)| {
+            checksum(checksum(sum, &u64::from(*number).to_le_bytes(), false), page, false)
+        })
+    }
+
+    /// Whether it arrived as it was sent, and its pages can be written into a file whose pages are so long.
     pub fn fits(&self, page_size: u32) -> bool {
         let page =
             |(number, page): &(u32, Bytes)| *number > 0 && *number <= self.size && page.len() == page_size as usize;
-        self.first > 0 && self.first <= self.last && self.pages.iter().all(page)
+        self.first > 0 && self.first <= self.last && self.pages.iter().all(page) && self.sum == self.checksum()
     }
 
     /// About how many bytes it takes.
@@ -140,6 +159,18 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_changed_segment_does_not_fit() {
+        let segment = Segment::new((5, 7), 2, 3, 9, vec![(4, [7; 512].as_slice().into())]);
+        assert!(segment.fits(512) && !segment.fits(1_024));
+        let text = serde_json::to_string(&segment).expect("text");
+        for (from, to) in [("\"last\":7", "\"last\":8"), ("[4,", "[5,"), ("BwcH", "BwcI"), ("\"size\":9", "\"size\":8")]
+        {
+            let changed: Segment = serde_json::from_str(&text.replacen(from, to, 1)).expect("a segment");
+            assert!(changed != segment && !changed.fits(512), "{from}");
+        }
+    }
 
     #[test]
     fn bytes_travel_as_base64() {
