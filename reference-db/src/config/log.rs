@@ -24,8 +24,9 @@ pub enum LogFormat {
 pub struct LogArgs {
     /// single-leader: what travels to the followers [default: row]
     ///
-    /// Only statements on users' tables (operation sql) differ: an operation on a key asks nothing but its key. With statement, what asks
-    /// the clock or chance makes replicas diverge
+    /// row, mixed and statement differ only in statements on users' tables (operation sql): an operation on a key asks nothing but its key. With
+    /// statement, what asks the clock or chance makes replicas diverge. With wal, followers are equal byte for byte, and one of another page
+    /// size (--page-size) or format is refused
     #[arg(long, value_enum)]
     pub log: Option<LogFormat>,
     /// single-leader, log=statement: the leader writes literals in the place of random(), CURRENT_TIMESTAMP and 'now' [default: off]

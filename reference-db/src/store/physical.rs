@@ -97,6 +97,7 @@ impl Physical {
             appended: false,
             page_size: 0,
         };
+        physical.sync_dir()?;
         if !found.is_empty() {
             // Pages were written in place: no log of SQLite's was in force.
             forget_log(database)?;

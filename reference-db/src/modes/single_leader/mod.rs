@@ -4,7 +4,8 @@
 //! follower alike, with an undo image beside it, so that a tail which a failover discards can be taken back. Entries leave for the followers after
 //! the leader's own fsync, in one message for a whole batch.
 //!
-//! What else can travel, and what that does to followers, is decided in [`statements`].
+//! What else can travel, and what that does to followers, is decided in [`statements`] and, where it is no entries at all but the pages of SQLite's
+//! own log, in [`pages`].
 //!
 //! **Acknowledgement.** A position is *committed* once enough disks have it: the leader's alone (`async`), one named follower's too (`semi-sync`;
 //! another takes its place when it lags for [`SYNC_PATIENCE`]), or every follower's (`sync`). A write is acknowledged when its position is

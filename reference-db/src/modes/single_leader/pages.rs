@@ -28,6 +28,8 @@ use crate::store::{Store, StoreError};
 const KEPT: usize = 64 << 20;
 /// A message carries no further commit once it has so many bytes.
 const MESSAGE: usize = 4 << 20;
+/// A commit of more bytes than this travels only as part of a copy: a message has an end.
+const LONGEST: usize = 32 << 20;
 /// Bytes of a copy in one message.
 const PART: usize = 1 << 20;
 
@@ -59,11 +61,12 @@ impl Kept {
         if segment.first != self.covered + 1 {
             self.forget(segment.first - 1);
         }
-        self.covered = segment.last;
         // Whoever has nothing needs the file that the first commit was made in.
-        if segment.first == 1 {
+        if segment.first == 1 || segment.weight() > LONGEST {
+            self.forget(segment.last);
             return;
         }
+        self.covered = segment.last;
         self.weight += segment.weight();
         self.segments.push_back(segment);
         while self.weight > KEPT
