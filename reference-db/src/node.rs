@@ -180,6 +180,7 @@ impl Node {
         if news {
             published.status = self.protocol.status();
             published.metrics.extend(self.protocol.metrics());
+            published.metrics.insert("peer_bytes_sent", self.peers.sent_bytes());
         }
         *published.metrics.entry("inputs").or_default() += steps;
         *published.metrics.entry("batches").or_default() += 1;

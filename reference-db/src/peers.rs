@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ struct Greeting {
 #[derive(Clone)]
 pub struct Peers {
     queues: Arc<HashMap<String, mpsc::Sender<Frame>>>,
+    /// Bytes written to the peers' connections.
+    sent: Arc<AtomicU64>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -59,13 +62,19 @@ impl Peers {
     /// Begins to dial `peers`.
     pub fn start(run: &str, name: &str, peers: &[(String, SocketAddr)], runtime: &tokio::runtime::Handle) -> Peers {
         let mut queues = HashMap::new();
+        let sent = Arc::new(AtomicU64::new(0));
         for (peer, address) in peers.iter().filter(|(peer, _)| peer != name) {
             let (sender, receiver) = mpsc::channel(QUEUE);
             let greeting = Greeting { run: run.to_string(), from: name.to_string() };
-            runtime.spawn(dial(*address, greeting, receiver));
+            runtime.spawn(dial(*address, greeting, receiver, sent.clone()));
             queues.insert(peer.clone(), sender);
         }
-        Peers { queues: Arc::new(queues), runtime: runtime.clone() }
+        Peers { queues: Arc::new(queues), sent, runtime: runtime.clone() }
+    }
+
+    /// How many bytes have been written to the peers' connections.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Queues a message; drops it when the queue is full.
@@ -110,14 +119,14 @@ impl Peers {
     }
 }
 
-async fn dial(address: SocketAddr, greeting: Greeting, mut queue: mpsc::Receiver<Frame>) {
+async fn dial(address: SocketAddr, greeting: Greeting, mut queue: mpsc::Receiver<Frame>, sent: Arc<AtomicU64>) {
     loop {
         if let Ok(Ok(stream)) = tokio::time::timeout(DIAL, TcpStream::connect(address)).await
             && prepare(&stream).is_ok()
         {
             // What was queued while nobody could be reached is stale.
             while queue.try_recv().is_ok() {}
-            if send_all(stream, &greeting, &mut queue).await == Ended::Closed {
+            if send_all(stream, &greeting, &mut queue, &sent).await == Ended::Closed {
                 return;
             }
         }
@@ -140,7 +149,12 @@ enum Ended {
     Broken,
 }
 
-async fn send_all(mut stream: TcpStream, greeting: &Greeting, queue: &mut mpsc::Receiver<Frame>) -> Ended {
+async fn send_all(
+    mut stream: TcpStream,
+    greeting: &Greeting,
+    queue: &mut mpsc::Receiver<Frame>,
+    sent: &AtomicU64,
+) -> Ended {
     let mut text = Vec::new();
     encode(&mut text, greeting);
     let (mut closed_by_peer, mut probe) = (false, [0_u8; 1]);
@@ -148,6 +162,7 @@ async fn send_all(mut stream: TcpStream, greeting: &Greeting, queue: &mut mpsc::
         if stream.write_all(&text).await.is_err() || closed_by_peer {
             return Ended::Broken;
         }
+        sent.fetch_add(text.len() as u64, Ordering::Relaxed);
         text.clear();
         tokio::select! {
             frame = queue.recv() => match frame {

@@ -16,6 +16,8 @@ use super::segment::{Bytes, Segment};
 const MAGIC: u32 = 0x6761_696e;
 /// Magic, length and checksum.
 const HEADER: usize = 16;
+/// What a record says before its pages.
+const NUMBERS: u32 = 48;
 /// No commit is longer; a length beyond it is no length.
 const LONGEST: u32 = 1 << 30;
 
@@ -109,7 +111,7 @@ fn record(bytes: &[u8], at: usize) -> Option<(Segment, usize)> {
     let header = bytes.get(at..at + HEADER)?;
     let [magic, length, first, second] = [0, 4, 8, 12].map(|at| small(header, at));
     let end = at + HEADER + length as usize;
-    let body = bytes.get(at + HEADER..end).filter(|_| magic == MAGIC && length < LONGEST && length >= 48)?;
+    let body = bytes.get(at + HEADER..end).filter(|_| magic == MAGIC && (NUMBERS..LONGEST).contains(&length))?;
     if checksum([MAGIC, length], body, false) != [first, second] {
         return None;
     }
@@ -117,7 +119,7 @@ fn record(bytes: &[u8], at: usize) -> Option<(Segment, usize)> {
     let [size, count, page] = [32, 36, 40].map(|at| small(body, at));
     let mut pages = Vec::new();
     for number in 0..count as usize {
-        let begin = 48 + number * (8 + page as usize);
+        let begin = NUMBERS as usize + number * (8 + page as usize);
         let page = body.get(begin + 8..begin + 8 + page as usize)?;
         pages.push((large(body.get(begin..begin + 8)?, 0) as u32, Bytes::from(page)));
     }
