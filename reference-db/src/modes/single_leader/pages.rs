@@ -169,8 +169,13 @@ impl Node {
         }
         if !news.is_empty() {
             store.write_segments(&news)?;
-            self.read_back(store)?;
+            self.cache.clear();
             for segment in news {
+                // Only a new term is read from the file: with each commit it would cost more than the pages.
+                if segment.term != self.last.0 {
+                    self.terms = store.terms()?;
+                }
+                self.last = (segment.term, segment.last);
                 self.wall = self.wall.max(segment.wall);
                 if let Some(kept) = &mut self.pages {
                     kept.push(segment);
@@ -180,14 +185,11 @@ impl Node {
         Ok(Ok(matching))
     }
 
-    /// The log is what the file says, now that its pages were written.
-    fn read_back(&mut self, store: &Store) -> Result<(), StoreError> {
-        self.last = store.newest()?.unwrap_or((0, 0));
-        self.oldest = store.oldest()?.unwrap_or(1);
-        if self.terms.last().is_none_or(|(term, _)| *term != self.last.0) {
-            self.terms = store.terms()?;
+    /// The leader before has shortened the log that is in the file.
+    pub fn find_oldest(&mut self, store: &Store) -> Result<(), StoreError> {
+        if store.is_physical() {
+            self.oldest = store.oldest()?.unwrap_or(1);
         }
-        self.cache.clear();
         Ok(())
     }
 
@@ -243,12 +245,15 @@ impl Node {
             return Ok(());
         }
         let ours = self.last.1;
+        self.find_oldest(store)?;
         let (tail, terms) = (
             store.entries(self.oldest, (ours + 1).saturating_sub(self.oldest) as usize)?,
             std::mem::take(&mut self.terms),
         );
         store.install_file(&file)?;
-        self.read_back(store)?;
+        self.last = store.newest()?.unwrap_or((0, 0));
+        self.cache.clear();
+        self.find_oldest(store)?;
         self.terms = store.terms()?;
         let common = common(&terms, ours, &self.terms, self.last.1);
         if let Some(kept) = &mut self.pages {
