@@ -11,6 +11,9 @@
 //!
 //! Elections, acknowledgement, tokens and lag see positions only and are the same. Commits are kept in memory: after a restart a leader has none, and a follower that lacks some
 //! gets a copy.
+//!
+//! Left out, though production would have it: an archive of commits on disk, a copy that is streamed instead of held in memory, pages in binary form on the wire, and
+//! readers of a follower that do not hold up its writes.
 
 use std::collections::VecDeque;
 use std::path::Path;
