@@ -36,6 +36,7 @@
 //! Left out, though production would have it: parallel apply on followers, log shipping in a binary form, membership changes.
 
 mod election;
+mod entries;
 mod lag;
 mod message;
 mod pages;
