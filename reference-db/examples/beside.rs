@@ -5,11 +5,15 @@
 //! cargo build --release -p refdb && cargo run --release -p refdb --example beside -- [SECONDS]
 //! ```
 //!
+//! With flags after the time, each in quotes, only the reference database is measured, once with each of them, and how many bytes the nodes send each other for a
+//! write: `beside -- 10 "--log row" "--log wal"`.
+//!
 //! etcd is asked through its JSON gateway, by the same HTTP client as the reference database; Redis speaks its own protocol, with `appendfsync always` and
 //! `WAIT 1`. What is not installed is said and left out.
 
 mod cluster;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -152,7 +156,23 @@ async fn refdb(dir: &Path, flags: &str, time: Duration) -> Result<f64, Failure> 
     let session = |name: &str| Refdb(Session::new(cluster.pool.clone(), &cluster.config, name, 1));
     ready(async || Ok(session("first"))).await?;
     let writers = (0..CLIENTS).map(|client| session(&client.to_string())).collect();
-    Ok(measure(&format!("refdb {flags}"), time, writers).await)
+    let before = sent(&cluster.addresses).await?;
+    let began = Instant::now();
+    let rate = measure(&format!("refdb {flags}"), time, writers).await;
+    let writes = rate * began.elapsed().as_secs_f64();
+    println!("{:<44} {:>8.0} bytes between nodes a write", "", (sent(&cluster.addresses).await? - before) / writes);
+    Ok(rate)
+}
+
+/// The bytes that the nodes have sent each other.
+async fn sent(addresses: &[SocketAddr]) -> Result<f64, Failure> {
+    let mut sum = 0.0;
+    for clients in addresses {
+        let text = reqwest::get(format!("http://{clients}/v1/metrics")).await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix("refdb_peer_bytes_sent_total "));
+        sum += line.unwrap_or("0").parse::<f64>()?;
+    }
+    Ok(sum)
 }
 
 async fn etcd(dir: &Path, time: Duration) -> Result<f64, Failure> {
@@ -230,6 +250,13 @@ async fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let said =
         |name: &str, came: Result<f64, Failure>| came.map_err(|error| println!("{name}: left out, {error}")).ok();
+    let flags: Vec<String> = std::env::args().skip(2).collect();
+    if !flags.is_empty() {
+        for (at, flags) in flags.iter().enumerate() {
+            said(flags, refdb(&dir.path().join(at.to_string()), flags, time).await);
+        }
+        return Ok(());
+    }
     let semi_sync = said("refdb", refdb(&dir.path().join("single"), "--ack semi-sync", time).await);
     let redis = said("Redis", redis(dir.path(), time).await);
     let raft = said("refdb", refdb(&dir.path().join("raft"), "--mode raft", time).await);

@@ -358,6 +358,14 @@ impl ModeConfig {
         bug == Some(Bug::SkipFsync)
     }
 
+    /// The version of a physical log's format, which the nodes' stores have to know; `None` where the log is another.
+    pub fn physical(&self) -> Option<u8> {
+        match &self.policy {
+            Policy::SingleLeader(mode) if mode.is_physical() => Some(mode.format_version),
+            _ => None,
+        }
+    }
+
     /// The short label, the same in flags, files and reports.
     pub fn label(&self) -> String {
         let mut label = match &self.policy {
@@ -457,6 +465,11 @@ impl SingleLeader {
         one_leader && (copied || self.failover == Failover::Off)
     }
 
+    /// Whether pages travel, not entries.
+    pub fn is_physical(&self) -> bool {
+        self.log == LogFormat::Wal
+    }
+
     fn bug_fits(&self) -> Result<(), String> {
         let Some(bug) = self.bug else { return Ok(()) };
         let replaces = self.failover != Failover::Off;
@@ -465,8 +478,10 @@ impl SingleLeader {
             // Where clients read is no flag of a node, so it cannot be asked for here.
             Bug::EarlyVisible => (self.ack != Ack::Async && replaces, "--ack semi-sync or sync and a failover"),
             Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
-            Bug::ForgetTailDiscard => (replaces, "a failover"),
-            Bug::ApplyOutOfOrder | Bug::SkipFsync => (true, ""),
+            // Pages bring along everything that a leader did, in its order.
+            Bug::ForgetTailDiscard => (replaces && !self.is_physical(), "a failover and a log of entries"),
+            Bug::ApplyOutOfOrder => (!self.is_physical(), "a log of entries"),
+            Bug::SkipFsync => (true, ""),
             _ => (false, "another mode"),
         };
         if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
@@ -538,6 +553,7 @@ mod tests {
             "--log mixed",
             "--log trigger --replicate u_shared",
             "--format-version 1",
+            "--log wal --ack async",
             "--mode multi-leader",
             "--mode multi-leader --followers 4 --topology star --ordering none --conflicts lww --reads leader",
             "--mode multi-leader --datacentres 5 --conflicts merge --tombstones off",
@@ -589,6 +605,7 @@ mod tests {
             ("--datacentres 2", "leaderless or multi-leader"),
             ("--mode raft --reads any", "--reads any goes with"),
             ("--mode raft --log statement", "--log goes with --mode single-leader, not with raft"),
+            ("--log wal --bug apply-out-of-order", "a log of entries"),
             ("--literals on", "--literals goes with --log statement"),
             ("--replicate a", "--replicate goes with --log trigger"),
             ("--mode raft --ack sync", "--ack goes with --mode single-leader"),

@@ -150,6 +150,9 @@ pub struct Status {
     pub applied: std::collections::BTreeMap<String, u64>,
     /// Whether clients can be served, as far as this node knows.
     pub ready: bool,
+    /// Why it applies nothing of what its leader sends, if that does not fit this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
 }
 
 /// How the nodes agree.
@@ -160,6 +163,11 @@ pub trait Protocol: Send {
     /// Called once after the steps of a batch and before its commit: whatever concerns all of them at once, such as sending the new entries
     /// to followers in one message. Its outputs come after those of the steps.
     fn settle(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError>;
+
+    /// Called once after the commit of a batch: whatever can be told only now, such as which pages it wrote. Its outputs come after the others.
+    fn committed(&mut self, _store: &mut Store, _now: Duration) -> Result<Vec<Output>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// What it says of itself.
     fn status(&self) -> Status;

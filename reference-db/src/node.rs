@@ -131,6 +131,7 @@ impl Node {
             out.extend(self.protocol.settle(&mut self.store, self.began.elapsed())?);
             let dirty = self.store.dirty();
             self.store.commit()?;
+            out.extend(self.protocol.committed(&mut self.store, self.began.elapsed())?);
             // Whatever changes a role is said too; positions may be a tick old.
             let news = ticked || out.iter().any(|output| matches!(output, Output::Say(_)));
             self.publish(steps as u64, dirty, news);
@@ -157,7 +158,7 @@ impl Node {
             Output::Send(to, message) => self.peers.send(&to, message),
             Output::SendAll(to, message) => self.peers.send_all(&to, &message),
             Output::Ship(order) => self.peers.ship(order, self.store.path()),
-            Output::Snapshot(to, term) => self.peers.send_snapshot(&to, term, self.store.path()),
+            Output::Snapshot(to, term) => self.peers.send_snapshot(&to, term, &self.store),
             Output::Say(text) => say(&self.name, self.began, &text),
             Output::Keep(name, lines) => self.keep(&name, &lines),
         }
@@ -180,6 +181,7 @@ impl Node {
         if news {
             published.status = self.protocol.status();
             published.metrics.extend(self.protocol.metrics());
+            published.metrics.insert("peer_bytes_sent", self.peers.sent_bytes());
         }
         *published.metrics.entry("inputs").or_default() += steps;
         *published.metrics.entry("batches").or_default() += 1;

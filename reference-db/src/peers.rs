@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::mode::{Input, Message, Order};
 use crate::modes::single_leader;
 use crate::node::Arrival;
-use crate::store::{Reader, snapshot};
+use crate::store::{Reader, Store, snapshot};
 
 /// A frame may not be longer.
 const FRAME: usize = 64 << 20;
@@ -47,6 +48,8 @@ pub struct Peers {
     queues: Arc<HashMap<String, mpsc::Sender<Frame>>>,
     /// The task that ships from the change table; begins with the first order.
     shipper: Arc<OnceLock<std::sync::mpsc::Sender<Order>>>,
+    /// Bytes written to the peers' connections.
+    sent: Arc<AtomicU64>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -62,13 +65,19 @@ impl Peers {
     /// Begins to dial `peers`.
     pub fn start(run: &str, name: &str, peers: &[(String, SocketAddr)], runtime: &tokio::runtime::Handle) -> Peers {
         let mut queues = HashMap::new();
+        let sent = Arc::new(AtomicU64::new(0));
         for (peer, address) in peers.iter().filter(|(peer, _)| peer != name) {
             let (sender, receiver) = mpsc::channel(QUEUE);
             let greeting = Greeting { run: run.to_string(), from: name.to_string() };
-            runtime.spawn(dial(*address, greeting, receiver));
+            runtime.spawn(dial(*address, greeting, receiver, sent.clone()));
             queues.insert(peer.clone(), sender);
         }
-        Peers { queues: Arc::new(queues), shipper: Arc::default(), runtime: runtime.clone() }
+        Peers { queues: Arc::new(queues), shipper: Arc::default(), sent, runtime: runtime.clone() }
+    }
+
+    /// How many bytes have been written to the peers' connections.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Queues a message; drops it when the queue is full.
@@ -96,10 +105,15 @@ impl Peers {
     }
 
     /// Copies the database beside its writer and sends the copy.
-    pub fn send_snapshot(&self, to: &str, term: u64, database: &Path) {
+    pub fn send_snapshot(&self, to: &str, term: u64, store: &Store) {
         let Some(queue) = self.queues.get(to).cloned() else { return };
-        let database = database.to_path_buf();
+        let (database, physical, form) = (store.path().to_path_buf(), store.is_physical(), store.form());
         self.runtime.spawn_blocking(move || {
+            if physical {
+                let Ok(messages) = single_leader::copy(&database, form, term) else { return };
+                let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
+                return;
+            }
             let Ok(copy) = snapshot(&database).map(crate::store::Snapshot::replicated) else { return };
             let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
             let mut rows = copy.rows.into_iter().peekable();
@@ -139,14 +153,14 @@ fn ship_all(database: &Path, queues: &HashMap<String, mpsc::Sender<Frame>>, orde
     }
 }
 
-async fn dial(address: SocketAddr, greeting: Greeting, mut queue: mpsc::Receiver<Frame>) {
+async fn dial(address: SocketAddr, greeting: Greeting, mut queue: mpsc::Receiver<Frame>, sent: Arc<AtomicU64>) {
     loop {
         if let Ok(Ok(stream)) = tokio::time::timeout(DIAL, TcpStream::connect(address)).await
             && prepare(&stream).is_ok()
         {
             // What was queued while nobody could be reached is stale.
             while queue.try_recv().is_ok() {}
-            if send_all(stream, &greeting, &mut queue).await == Ended::Closed {
+            if send_all(stream, &greeting, &mut queue, &sent).await == Ended::Closed {
                 return;
             }
         }
@@ -169,7 +183,12 @@ enum Ended {
     Broken,
 }
 
-async fn send_all(mut stream: TcpStream, greeting: &Greeting, queue: &mut mpsc::Receiver<Frame>) -> Ended {
+async fn send_all(
+    mut stream: TcpStream,
+    greeting: &Greeting,
+    queue: &mut mpsc::Receiver<Frame>,
+    sent: &AtomicU64,
+) -> Ended {
     let mut text = Vec::new();
     encode(&mut text, greeting);
     let (mut closed_by_peer, mut probe) = (false, [0_u8; 1]);
@@ -177,6 +196,7 @@ async fn send_all(mut stream: TcpStream, greeting: &Greeting, queue: &mut mpsc::
         if stream.write_all(&text).await.is_err() || closed_by_peer {
             return Ended::Broken;
         }
+        sent.fetch_add(text.len() as u64, Ordering::Relaxed);
         text.clear();
         tokio::select! {
             frame = queue.recv() => match frame {

@@ -14,7 +14,7 @@ use crate::http::{self, Context};
 use crate::modes::{self, Identity, leaderless, single_leader};
 use crate::node::{Arrival, Node, Published, say};
 use crate::peers::{self, Peers};
-use crate::store::{Fsync, Store};
+use crate::store::{Fsync, Layout, PAGE_SIZE, Store, physical};
 
 /// A node of the reference database.
 #[derive(Parser, Debug)]
@@ -44,6 +44,9 @@ struct Arguments {
     /// single-leader, raft: how many entries the log keeps; a follower further back gets a snapshot
     #[arg(long, default_value_t = single_leader::KEEP, value_name = "ENTRIES", value_parser = clap::value_parser!(u64).range(10..))]
     keep_log: u64,
+    /// Bytes in a page of a new database file: a power of two from 512 to 65536. With --log wal all nodes' pages must be equally long
+    #[arg(long, default_value_t = PAGE_SIZE, value_name = "BYTES", value_parser = parse_page_size)]
+    page_size: u32,
     #[command(flatten)]
     mode: ModeArgs,
 }
@@ -52,6 +55,11 @@ fn parse_peer(text: &str) -> Result<(String, SocketAddr), String> {
     let (name, address) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=IP:PORT"))?;
     let address = address.parse().map_err(|_| format!("{address:?} is not IP:PORT"))?;
     Ok((name.to_string(), address))
+}
+
+fn parse_page_size(text: &str) -> Result<u32, String> {
+    let bytes = text.parse().ok().filter(|bytes| physical::is_page_size(*bytes));
+    bytes.ok_or_else(|| format!("{text:?} is no power of two from 512 to 65536"))
 }
 
 /// Runs a node with these arguments, the program's name first. Returns the exit code: 0 after SIGTERM, 1 when something failed, 2 for bad arguments.
@@ -96,8 +104,9 @@ fn serve(arguments: &Arguments, nodes: Vec<String>, config: &ModeConfig) -> anyh
     std::fs::create_dir_all(&arguments.dir).with_context(|| format!("creating {}", arguments.dir.display()))?;
     let syncs = config.fsync == FsyncPolicy::Always && !config.skips_fsync();
     let fsync = if syncs { Fsync::Always } else { Fsync::Never };
-    let mut store =
-        Store::open(&arguments.dir, fsync).with_context(|| format!("opening {}", arguments.dir.display()))?;
+    let layout = Layout { page_size: arguments.page_size, physical: config.physical() };
+    let mut store = Store::open_as(&arguments.dir, fsync, layout)
+        .with_context(|| format!("opening {}", arguments.dir.display()))?;
     let seed = leaderless::hash(&[&arguments.name, &arguments.seed.to_string()]);
     let identity = Identity { name: arguments.name.clone(), nodes: nodes.clone(), seed, keep_log: arguments.keep_log };
     let protocol = modes::build(config, identity, &mut store, began.elapsed()).context("reading the store")?;

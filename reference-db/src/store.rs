@@ -5,12 +5,15 @@
 //! `hints` for whom some of them are kept; `journal` the changes of multi-leader modes, or
 //! the log of the mode raft; `changed` what triggers captured for `--log trigger`.
 //!
+//! A store whose log is physical ([`physical`]) has what is this node's own in a second file, and `log` without undo images.
+//!
 //! Everything between [`Store::commit`]s is one SQLite transaction. With `synchronous=FULL` a commit in WAL mode is one fsync; with
 //! `synchronous=OFF` the operating system decides when.
 
 mod changed;
 pub mod changes;
 mod journal;
+pub mod physical;
 pub mod sql;
 mod tables;
 mod versioned;
@@ -31,6 +34,30 @@ pub enum StoreError {
     /// A row that this version can't read.
     #[error("the store holds something that is not understood: {0}")]
     Damaged(#[from] serde_json::Error),
+    /// A file could not be read or written.
+    #[error("the store's files: {0}")]
+    File(#[from] std::io::Error),
+    /// The directory belongs to a node of another kind.
+    #[error("this directory was not written with {0}; begin with an empty one")]
+    Foreign(&'static str),
+}
+
+/// How a database is laid out on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Bytes in a page of a new database; one that is there keeps its own.
+    pub page_size: u32,
+    /// Where the log is physical, `--log wal`: the version of how tables lie in pages.
+    pub physical: Option<u8>,
+}
+
+/// SQLite's own default.
+pub const PAGE_SIZE: u32 = 4_096;
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout { page_size: PAGE_SIZE, physical: None }
+    }
 }
 
 /// Whether a commit waits for the disk.
@@ -75,6 +102,7 @@ pub struct Store {
     failed: u64,
     /// With `--log trigger`: what captures this node's own writes.
     capture: Option<changed::Capture>,
+    physical: Option<physical::Physical>,
 }
 
 const SCHEMA: &str = "
@@ -89,19 +117,31 @@ const SCHEMA: &str = "
 impl Store {
     /// Opens or creates the database in `dir`.
     pub fn open(dir: &Path, fsync: Fsync) -> Result<Store, StoreError> {
+        Store::open_as(dir, fsync, Layout::default())
+    }
+
+    /// Opens or creates the database in `dir` in a layout of the caller's choice.
+    ///
+    /// # Errors
+    /// The disk's; and where the directory was written in the other kind of layout.
+    pub fn open_as(dir: &Path, fsync: Fsync, layout: Layout) -> Result<Store, StoreError> {
         let path = dir.join("node.sqlite");
-        let connection = Connection::open(&path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", if fsync == Fsync::Always { "FULL" } else { "OFF" })?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-        connection.set_prepared_statement_cache_capacity(64);
+        let mut physical = match layout.physical {
+            Some(version) => Some(physical::Physical::open(dir, &path, fsync, version)?),
+            None if physical::is_of(dir) => return Err(StoreError::Foreign("this log format")),
+            None => None,
+        };
+        let connection = writer(&path, fsync, layout.page_size)?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(changed::SCHEMA)?;
         // A directory of a node that knew no origin.
         if connection.prepare("SELECT origin FROM log").is_err() {
             connection.execute_batch("ALTER TABLE log ADD COLUMN origin TEXT")?;
         }
-        Ok(Store { connection, path, dirty: false, tables: false, staged: None, failed: 0, capture: None })
+        if let Some(physical) = &mut physical {
+            physical.settle_in(&connection, &path)?;
+        }
+        Ok(Store { connection, path, dirty: false, tables: false, staged: None, failed: 0, capture: None, physical })
     }
 
     /// Where the database is, for a second connection that reads a snapshot.
@@ -116,6 +156,7 @@ impl Store {
 
     fn begin(&mut self) -> Result<(), StoreError> {
         if !self.dirty {
+            self.hand_to_sqlite()?;
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             self.dirty = true;
         }
@@ -124,8 +165,13 @@ impl Store {
 
     /// Ends the transaction; returns when it is as durable as was asked for.
     pub fn commit(&mut self) -> Result<(), StoreError> {
+        let mut ending = "COMMIT";
+        if let Some(physical) = &mut self.physical {
+            physical.commit()?;
+            ending = physical.ending();
+        }
         if self.dirty {
-            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            self.connection.prepare_cached(ending)?.execute([])?;
             self.dirty = false;
         }
         Ok(())
@@ -166,12 +212,18 @@ impl Store {
 
     /// A small thing by name.
     pub fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
+        if let Some(physical) = &self.physical {
+            return physical.meta(name);
+        }
         let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
         Ok(query.query_row([name], |row| row.get(0)).optional()?)
     }
 
     /// Keeps a small thing.
     pub fn set_meta(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        if let Some(physical) = &mut self.physical {
+            return physical.set_meta(name, value);
+        }
         self.begin()?;
         self.connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?.execute([name, value])?;
         Ok(())
@@ -181,10 +233,15 @@ impl Store {
     pub fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
         self.begin()?;
         self.captures(false)?;
-        let undo = match self.staged.take() {
+        let mut undo = match self.staged.take() {
             Some(undo) => serde_json::to_string(&undo)?,
             None => self.take_effect(&entry.changes)?,
         };
+        if let Some(physical) = &mut self.physical {
+            // Pages are replaced by a copy, never taken back.
+            undo = "[]".to_string();
+            physical.note_entry();
+        }
         let changes = serde_json::to_string(&entry.changes)?;
         self.connection.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
             entry.index as i64,
@@ -252,6 +309,14 @@ impl Store {
         entries_of(&self.connection, first, limit)
     }
 
+    /// Term and index of the newest entry, if any.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn newest(&self) -> Result<Option<(u64, u64)>, StoreError> {
+        newest(&self.connection)
+    }
+
     /// The index of the oldest entry that is kept, if any.
     pub fn oldest(&self) -> Result<Option<u64>, StoreError> {
         let oldest: Option<i64> =
@@ -316,6 +381,23 @@ fn entries_of(connection: &Connection, first: u64, limit: usize) -> Result<Vec<E
     Ok(entries)
 }
 
+/// The connection that a node writes with.
+fn writer(path: &Path, fsync: Fsync, page_size: u32) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "page_size", page_size)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", if fsync == Fsync::Always { "FULL" } else { "OFF" })?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn newest(connection: &Connection) -> Result<Option<(u64, u64)>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT term, idx FROM log ORDER BY idx DESC LIMIT 1")?;
+    let newest = query.query_row([], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)));
+    Ok(newest.optional()?)
+}
+
 fn all_versioned(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
     let mut query = connection.prepare_cached("SELECT key, row FROM versions ORDER BY key")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -349,20 +431,16 @@ impl Snapshot {
 
 /// Reads a snapshot on a connection of its own, beside the writer: the position is read inside the same transaction as the rows.
 pub fn snapshot(path: &Path) -> Result<Snapshot, StoreError> {
-    let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    let gate = physical::gate::of(path);
+    let in_place = physical::gate::enter(&gate);
+    let connection = physical::gate::reader(path, *in_place)?;
     connection.execute_batch("BEGIN")?;
     let position = |name: &str| -> Result<u64, StoreError> {
         let text: Option<String> =
             connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
         Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
     };
-    let newest: Option<(u64, u64)> = connection
-        .query_row("SELECT term, idx FROM log ORDER BY idx DESC LIMIT 1", [], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
-        })
-        .optional()?;
-    let last = match newest {
+    let last = match newest(&connection)? {
         Some(last) => last,
         None => (position("snapshot-term")?, position("snapshot-index")?),
     };

@@ -84,7 +84,7 @@ fn a_default_or_a_trigger_that_asks_the_clock_or_chance_is_seen_by_mixed_alone()
         assert!(settled(&mut world));
         same(&world)
     };
-    assert!(converges("--log mixed") && converges("--log row"));
+    assert!(converges("--log mixed") && converges("--log row") && converges("--log wal"));
     assert!(!converges("--log statement"));
     let mut world = led("--log statement --literals on", 2);
     assert_eq!(ask(&mut world, sql(&tables[..1])).expect_err("no literal reaches it").code, Code::Unsupported);
@@ -201,7 +201,7 @@ fn under_faults(flags: &str, seed: u64, tables: &[&str]) -> World {
 #[test]
 fn rows_and_what_mixed_makes_of_statements_converge_under_faults() {
     every(0..6, |seed| {
-        for flags in ["--log row --ack async", "--log mixed", "--log statement --literals on"] {
+        for flags in ["--log row --ack async", "--log mixed", "--log wal", "--log statement --literals on"] {
             let tables: Vec<&str> = match flags.contains("literals") {
                 true => vec!["create table u_notes (id integer primary key, body text unique)", TABLES[1]],
                 false => TABLES.to_vec(),
@@ -214,7 +214,12 @@ fn rows_and_what_mixed_makes_of_statements_converge_under_faults() {
 
 #[test]
 fn a_copy_that_is_rebuilt_from_the_changes_equals_the_database() {
-    let world = under_faults("--log row", 7, TABLES);
+    for flags in ["--log row", "--log wal"] {
+        rebuilt_equals(&under_faults(flags, 7, TABLES));
+    }
+}
+
+fn rebuilt_equals(world: &World) {
     let mut copy: BTreeMap<String, Cell> = BTreeMap::new();
     let mut after = 0;
     loop {

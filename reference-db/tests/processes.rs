@@ -435,7 +435,7 @@ fn a_port_in_use_is_told_in_one_sentence() {
 #[test]
 fn wrong_flags_end_with_two() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    for flags in [&["--w", "2"][..], &["--nonsense"], &["--keep-log", "0"]] {
+    for flags in [&["--w", "2"][..], &["--nonsense"], &["--keep-log", "0"], &["--page-size", "5000"]] {
         let output = output(&mut node(dir.path(), free(), flags));
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -477,4 +477,80 @@ async fn a_node_of_another_run_is_not_listened_to() {
     let after =
         until(&pool, "a leader", |all| all.iter().filter(|one| one.run == "test").map(|one| one.status.term).max());
     assert_eq!(after.await, before, "a stranger moved the term");
+}
+
+/// Ends all nodes as an operator does, and reads their files.
+fn files_at_the_end(cluster: &mut Cluster) -> Vec<Vec<u8>> {
+    for process in cluster.processes.iter().flatten() {
+        let process = nix::unistd::Pid::from_raw(process.id() as i32);
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).expect("it can be told");
+    }
+    for process in &mut cluster.processes {
+        process.take().expect("it ran").wait().expect("it ends");
+    }
+    let nodes = 1..=cluster.ports.len();
+    nodes.map(|node| std::fs::read(cluster.dir.path().join(format!("n{node}/node.sqlite"))).expect("a file")).collect()
+}
+
+fn all_at_one_place(all: &[NodeStatus]) -> Option<()> {
+    let one = |status: &NodeStatus| (status.status.position_term, status.status.position, status.status.leader.clone());
+    (all.len() == 3 && all.iter().all(|status| one(status) == one(&all[0]) && status.status.ready)).then_some(())
+}
+
+#[tokio::test]
+async fn nodes_with_a_physical_log_are_equal_byte_for_byte_after_kills_of_follower_and_leader() {
+    let mut cluster = Cluster::start("--log wal --failover-timeout 400ms", 3);
+    let pool = cluster.pool();
+    until(&pool, "a leader with followers", all_at_one_place).await;
+    let mut session = cluster.session("s");
+    let mut acknowledged = Vec::new();
+    for round in 0..6 {
+        let leads = until(&pool, "a leader", leader).await;
+        let victim = if round % 2 == 0 { (leads + 1) % 3 } else { leads };
+        for step in 0..30 {
+            if step == 10 {
+                cluster.kill(victim);
+            }
+            let value = round * 100 + step;
+            if append(&mut session, value).await {
+                acknowledged.push(Value::Int(value));
+            }
+        }
+        cluster.spawn(victim);
+        until(&pool, "all at one place again", all_at_one_place).await;
+    }
+    assert!(acknowledged.len() > 100, "{} of 180 writes were acknowledged", acknowledged.len());
+    let held = dumped(&pool, 0).await;
+    assert!(acknowledged.iter().all(|value| held.contains(value)), "lost: {acknowledged:?} of {held:?}");
+    assert_eq!((dumped(&pool, 1).await, dumped(&pool, 2).await), (held.clone(), held));
+    until(&pool, "all at one place", all_at_one_place).await;
+    let files = files_at_the_end(&mut cluster);
+    for page in 0..files[0].len() / 4_096 {
+        let of = |node: usize| files[node].get(page * 4_096..(page + 1) * 4_096);
+        assert!(of(0) == of(1) && of(0) == of(2), "page {} differs", page + 1);
+    }
+    assert_eq!((files[0].len(), files[0].len()), (files[1].len(), files[2].len()));
+}
+
+#[tokio::test]
+async fn a_node_of_another_page_size_follows_and_says_why_it_applies_nothing() {
+    let mut cluster = Cluster::start("--log wal", 3);
+    let pool = cluster.pool();
+    until(&pool, "a leader with followers", all_at_one_place).await;
+    let leads = until(&pool, "a leader", leader).await;
+    let other = (leads + 1) % 3;
+    cluster.kill(other);
+    std::fs::remove_dir_all(cluster.dir.path().join(format!("n{}", other + 1))).expect("its directory");
+    let mut session = cluster.session("s");
+    cluster.flags += " --page-size 16384";
+    cluster.spawn(other);
+    let name = format!("n{}", other + 1);
+    let why = until(&pool, "it is refused", |all| {
+        all.iter().find(|one| one.node == name).and_then(|one| one.status.refuses.clone())
+    })
+    .await;
+    assert!(why.contains("pages of 4096 bytes") && why.contains("pages of 16384 bytes"), "{why}");
+    assert!(append(&mut session, 1).await, "the others go on");
+    let status = pool.status(&name).await.expect("it answers").status;
+    assert_eq!((status.role.as_str(), status.position), ("follower", 0));
 }

@@ -205,3 +205,40 @@ fn asynchronous_replication_does_lose_acknowledged_writes() {
     });
     assert!(lost.count() > 0, "the world is too kind to show anything");
 }
+
+/// The files themselves, once every node is down and its SQLite has written its log into its file.
+fn same_files(mut world: World) {
+    (0..world.machines.len()).for_each(|node| world.kill(node));
+    let files: Vec<Vec<u8>> =
+        (0..world.machines.len()).map(|node| std::fs::read(world.database(node)).expect("its file")).collect();
+    for (node, file) in files.iter().enumerate() {
+        assert_eq!(file.len(), files[0].len(), "n{} and n1", node + 1);
+        for (page, (ours, first)) in file.chunks(4_096).zip(files[0].chunks(4_096)).enumerate() {
+            assert!(ours == first, "page {} of n{} is not that of n1", page + 1, node + 1);
+        }
+    }
+}
+
+#[test]
+fn with_a_physical_log_nothing_is_lost_either_and_the_files_are_equal_page_by_page() {
+    every(4_000..4_020, |seed| {
+        let flags = if seed.is_multiple_of(4) { "--log wal --ack sync" } else { "--log wal" };
+        let (world, story) = torture(flags, if seed.is_multiple_of(2) { 5 } else { 3 }, seed);
+        assert!(story.acknowledged.len() > 10, "hardly anything was acknowledged");
+        same_everywhere(&world);
+        all_there(&world, &story);
+        same_files(world);
+    });
+}
+
+#[test]
+fn a_discarded_tail_of_pages_goes_with_the_file_and_is_kept_beside_it() {
+    let kept = seeds(2_000..2_020).filter(|seed| {
+        let (world, _) = torture("--log wal --ack async", 5, *seed);
+        same_everywhere(&world);
+        let kept = world.machines.iter().any(|machine| !machine.kept.is_empty());
+        same_files(world);
+        kept
+    });
+    assert!(kept.count() > 0, "no failover discarded anything");
+}

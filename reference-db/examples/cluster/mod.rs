@@ -1,5 +1,8 @@
 //! A cluster of real nodes for as long as somebody looks at it.
 
+// Each example asks for a part of it.
+#![allow(dead_code)]
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -42,6 +45,8 @@ pub fn free() -> SocketAddr {
 pub struct Cluster {
     /// Held for their end.
     pub _processes: Processes,
+    /// Where clients reach them.
+    pub addresses: Vec<SocketAddr>,
     /// The way to them.
     pub pool: Arc<Pool>,
     /// The mode.
@@ -68,6 +73,7 @@ impl Cluster {
             command.args(["--peer-listen", &others.to_string(), "--dir"]).arg(dir.join(name)).args(config.flags());
             processes.0.push(spawn(&mut command)?);
         }
+        let addresses = ports.iter().map(|(_, clients, _)| *clients).collect();
         let nodes = ports.iter().map(|(name, clients, _)| (name.clone(), *clients)).collect();
         let pool = Arc::new(Pool::new(nodes, Duration::from_secs(5))?);
         let since = Instant::now();
@@ -79,6 +85,6 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
-        Ok(Cluster { _processes: processes, pool, config })
+        Ok(Cluster { _processes: processes, addresses, pool, config })
     }
 }

@@ -17,6 +17,8 @@ pub enum LogFormat {
     Statement,
     /// The rows that SQL triggers on the leader wrote into a change table, shipped from there by a task of its own.
     Trigger,
+    /// The pages of the database file that each commit wrote: followers are equal byte for byte, and of one format and page size.
+    Wal,
 }
 
 /// The flags of the log.
@@ -24,8 +26,9 @@ pub enum LogFormat {
 pub struct LogArgs {
     /// single-leader: what travels to the followers [default: row]
     ///
-    /// Only statements on users' tables (operation sql) differ: an operation on a key asks nothing but its key. With statement, what asks
-    /// the clock or chance makes replicas diverge
+    /// row, mixed and statement differ only in statements on users' tables (operation sql): an operation on a key asks nothing but its key. With
+    /// statement, what asks the clock or chance makes replicas diverge. With wal, followers are equal byte for byte, and one of another page
+    /// size (--page-size) or format is refused
     #[arg(long, value_enum)]
     pub log: Option<LogFormat>,
     /// single-leader, log=statement: the leader writes literals in the place of random(), CURRENT_TIMESTAMP and 'now' [default: off]
@@ -39,7 +42,8 @@ pub struct LogArgs {
     pub format_version: Option<u8>,
 }
 
-/// The newest format of what travels to followers. Version 2 adds to each entry who led when it was written.
+/// The newest format of what travels to followers. Version 2 adds to each entry who led when it was written. Whoever changes a table raises it: pages
+/// carry tables as they are.
 pub const NEWEST_FORMAT: u8 = 2;
 
 impl LogArgs {

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, changed, sql};
+use super::{StoreError, changed, physical, sql};
 use crate::value::Cell;
 
 /// One line.
@@ -55,8 +55,9 @@ pub enum Line {
 /// # Errors
 /// The disk's.
 pub fn read(path: &Path, after: u64, limit: usize, committed: u64) -> Result<Result<Vec<Line>, u64>, StoreError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    let gate = physical::gate::of(path);
+    let in_place = physical::gate::enter(&gate);
+    let connection = physical::gate::reader(path, *in_place)?;
     connection.execute_batch("BEGIN")?;
     let oldest: Option<i64> = connection.query_row("SELECT min(idx) FROM log", [], |row| row.get(0))?;
     let snapshot: Option<i64> = connection.query_row(

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Parser as _;
 use refdb::config::ModeArgs;
 use refdb::mode::{Input, Message, Output, Protocol, Ticket};
-use refdb::modes::{self, Identity};
+use refdb::modes::{self, Identity, single_leader};
 use refdb::operation::{Operation, Request, parse_replica_request, parse_request};
-use refdb::store::{Fsync, Store};
+use refdb::store::{Fsync, Layout, Store};
 use refdb::value::Value;
 
 /// Every entry.
@@ -17,9 +17,10 @@ use refdb::value::Value;
 pub const NAMES: [&str; 3] = ["request", "replica", "message"];
 
 /// One of each mode, with the policies that exchange most.
-pub const MODES: [&str; 9] = [
+pub const MODES: [&str; 10] = [
     "--ack semi-sync",
     "--ack semi-sync --log trigger --replicate a",
+    "--log wal",
     "--ack sync --reads max-lag=200ms",
     "--mode leaderless --n 2 --w 2 --r 1 --sloppy on",
     "--mode multi-leader --conflicts siblings",
@@ -49,7 +50,8 @@ impl Machine {
         let words = std::iter::once("test").chain(flags.split_whitespace());
         let config = Flags::try_parse_from(words).expect("flags").mode.config(NODES.len()).expect("sensible flags");
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut store = Store::open(dir.path(), Fsync::Never).expect("a store");
+        let layout = Layout { physical: config.physical(), ..Layout::default() };
+        let mut store = Store::open_as(dir.path(), Fsync::Never, layout).expect("a store");
         let nodes = NODES.map(str::to_string).to_vec();
         let identity = Identity { name: name.to_string(), nodes, seed: 7, keep_log: 20 };
         let protocol = modes::build(&config, identity, &mut store, Duration::ZERO).expect("a node");
@@ -71,6 +73,7 @@ impl Machine {
         }
         out.extend(self.protocol.settle(&mut self.store, self.now).expect("it settles"));
         self.store.commit().expect("it commits");
+        out.extend(self.protocol.committed(&mut self.store, self.now).expect("it goes on"));
         out
     }
 }
@@ -93,6 +96,16 @@ pub fn conversation(flags: &str) -> (Vec<(String, Message)>, Machine) {
             }
             for output in machines[at].step(inputs) {
                 let (to, message) = match output {
+                    Output::Snapshot(to, term) if machines[at].store.is_physical() => {
+                        let copy = single_leader::copy(machines[at].store.path(), machines[at].store.form(), term)
+                            .expect("a copy");
+                        let from = || NODES[at].to_string();
+                        let peer = NODES.iter().position(|name| *name == to).expect("a node");
+                        let copy: Vec<_> = copy.into_iter().map(|part| (from(), Message::Leader(part))).collect();
+                        inboxes[peer].extend(copy.iter().cloned().map(|(from, message)| Input::Peer { from, message }));
+                        sent.extend(copy);
+                        continue;
+                    }
                     Output::Send(to, message) => (vec![to], message),
                     Output::SendAll(to, message) => (to, message),
                     _ => continue,

@@ -17,7 +17,7 @@ use refdb::config::ModeConfig;
 use refdb::mode::{Input, Message, Output, Protocol, Status, Ticket};
 use refdb::modes::{self, Identity, single_leader};
 use refdb::operation::{Operation, Refusal, Reply, Request};
-use refdb::store::{Fsync, Reader, Store, snapshot};
+use refdb::store::{Fsync, Layout, PAGE_SIZE, Reader, Store, snapshot};
 use refdb::value::Value;
 
 /// How far the clock moves in one round.
@@ -30,6 +30,8 @@ pub struct Machine {
     running: Option<(Box<dyn Protocol>, Store)>,
     /// When its process began.
     began: Duration,
+    /// Bytes in a page of its database, when that is made.
+    pub page_size: u32,
     starts: u64,
     pub paused: bool,
     inbox: VecDeque<Input>,
@@ -98,6 +100,7 @@ impl World {
             dir: tempfile::tempdir().expect("a temporary directory"),
             running: None,
             began: Duration::ZERO,
+            page_size: PAGE_SIZE,
             starts: 0,
             paused: false,
             inbox: VecDeque::new(),
@@ -146,7 +149,8 @@ impl World {
         machine.began = self.now;
         let seed = machine.starts * 31 + node as u64;
         let identity = Identity { name: machine.name.clone(), nodes: names, seed, keep_log: self.keep_log };
-        let mut store = Store::open(machine.dir.path(), Fsync::Never).expect("a store");
+        let layout = Layout { physical: self.config.physical(), page_size: machine.page_size };
+        let mut store = Store::open_as(machine.dir.path(), Fsync::Never, layout).expect("a store");
         let protocol = modes::build(&self.config, identity, &mut store, Duration::ZERO).expect("a protocol");
         store.commit().expect("a commit");
         machine.running = Some((protocol, store));
@@ -312,6 +316,7 @@ impl World {
         }
         out.extend(protocol.settle(store, at).expect("the disk works"));
         store.commit().expect("the disk works");
+        out.extend(protocol.committed(store, at).expect("the disk works"));
         for output in out {
             self.carry_out(node, at, output);
         }
@@ -354,6 +359,12 @@ impl World {
     fn copy(&mut self, node: usize, to: &str, term: u64) {
         let to = self.machines.iter().position(|machine| machine.name == to).expect("a node");
         let Some((_, store)) = &self.machines[node].running else { return };
+        if store.is_physical() {
+            for message in single_leader::copy(store.path(), store.form(), term).expect("a copy") {
+                self.fly(node, to, Message::Leader(message));
+            }
+            return;
+        }
         let copy = snapshot(store.path()).expect("a snapshot").replicated();
         let rows = copy.rows;
         for message in [

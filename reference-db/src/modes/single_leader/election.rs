@@ -293,6 +293,7 @@ impl Node {
         self.incoming = None;
         self.suspect = false;
         store.set_meta("led", &self.term.to_string())?;
+        self.find_oldest(store)?;
         self.write(store, entry)?;
         if let Some((ticket, _)) = self.promotion.take() {
             out.push(Output::Reply(ticket, Ok(self.empty_reply())));

@@ -2,12 +2,14 @@
 //!
 //! Everything carries its term, but for questions whose answers do; any message may be lost, and none may harm when it comes late or twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Position;
 use crate::store::Entry;
+use crate::store::physical::segment::{Bytes, Form, Segment};
 use crate::value::Cell;
 
 /// What nodes tell each other.
@@ -24,6 +26,30 @@ pub enum Message {
         /// What is committed.
         committed: u64,
         /// When it was sent, by the leader's monotonic clock; echoed, for the lease.
+        sent: Duration,
+    },
+    /// The same where the log is physical: the pages of commits after `previous`.
+    Pages {
+        /// The leader's term.
+        term: u64,
+        /// The position before the first commit.
+        previous: Position,
+        /// The form of the pages.
+        form: Form,
+        /// The commits.
+        segments: Vec<Arc<Segment>>,
+        /// What is committed.
+        committed: u64,
+        /// When it was sent, by the leader's monotonic clock; echoed, for the lease.
+        sent: Duration,
+    },
+    /// Follower to leader: it follows, but what the leader sends does not fit it.
+    Unfit {
+        /// Its term.
+        term: u64,
+        /// Why, in a sentence.
+        why: String,
+        /// The echo.
         sent: Duration,
     },
     /// Follower to leader: everything up to `matching` is on its disk.
@@ -119,5 +145,28 @@ pub enum Message {
     SnapshotEnd {
         /// The leader's term.
         term: u64,
+    },
+    /// Leader to follower, where the log is physical: a copy of the file begins, as of `last`.
+    CopyBegin {
+        /// The leader's term.
+        term: u64,
+        /// The last entry in it.
+        last: Position,
+        /// The form of its pages.
+        form: Form,
+    },
+    /// Some of it, in order.
+    CopyPart {
+        /// The leader's term.
+        term: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// It is complete.
+    CopyEnd {
+        /// The leader's term.
+        term: u64,
+        /// The checksum of all its bytes.
+        sum: [u32; 2],
     },
 }

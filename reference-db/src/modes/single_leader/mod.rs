@@ -4,7 +4,8 @@
 //! follower alike, with an undo image beside it, so that a tail which a failover discards can be taken back. Entries leave for the followers after
 //! the leader's own fsync, in one message for a whole batch.
 //!
-//! What else can travel, and what that does to followers, is decided in [`statements`]; how it leaves where triggers wrote it down, in [`ship`].
+//! What else can travel, and what that does to followers, is decided in [`statements`]; how it leaves where triggers wrote it down, in [`ship`]; where it is
+//! no entries at all but the pages of SQLite's own log, in [`pages`].
 //!
 //! **Acknowledgement.** A position is *committed* once enough disks have it: the leader's alone (`async`), one named follower's too (`semi-sync`;
 //! another takes its place when it lags for [`SYNC_PATIENCE`]), or every follower's (`sync`). A write is acknowledged when its position is
@@ -35,8 +36,10 @@
 //! Left out, though production would have it: parallel apply on followers, log shipping in a binary form, membership changes.
 
 mod election;
+mod entries;
 mod lag;
 mod message;
+mod pages;
 mod replication;
 mod requests;
 mod ship;
@@ -49,6 +52,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 pub use self::message::Message;
+pub use self::pages::copy;
 use super::Identity;
 use crate::config::{Ack, Failover, SingleLeader};
 use crate::mode::{Input, Output, Protocol, Status, Ticket};
@@ -95,6 +99,8 @@ struct Incoming {
     last: Position,
     terms: Vec<(u64, u64)>,
     rows: Vec<(String, Cell)>,
+    /// Where the log is physical, the file itself.
+    file: Vec<u8>,
 }
 
 impl Incoming {
@@ -141,6 +147,10 @@ pub struct Node {
     lag: lag::Lag,
     /// How many statements of the log failed here, though they had run on the leader.
     failed_statements: u64,
+    /// The newest commits' pages, where the log is physical.
+    pages: Option<pages::Kept>,
+    /// Why nothing of what the leader sends is applied.
+    refuses: Option<String>,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
 }
@@ -175,6 +185,8 @@ impl Node {
             resumes: false,
             bound_until: Duration::ZERO,
             rival_since: None,
+            pages: None,
+            refuses: None,
             failed_statements: 0,
             suspect: false,
             wall: i64::MIN,
@@ -187,6 +199,9 @@ impl Node {
             store.replicates_all()?;
         }
         node.reload(store)?;
+        node.pages = store.is_physical().then(|| pages::Kept::after(node.last.1));
+        // Its pages may have been written before the term was adopted.
+        node.term = node.term.max(node.last.0);
         node.suspect = node.last.0 > 0 && number_of(store, "led")? == node.last.0;
         if node.policy.lease && term > 0 {
             node.bound_until = now + node.policy.failover_timeout;
@@ -310,6 +325,9 @@ impl Node {
 
     /// Forgets what no follower is likely to ask for.
     fn compact(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        if store.is_physical() && !(self.is_leader() && store.dirty()) {
+            return Ok(());
+        }
         let keep = self.me.keep_log;
         let first = self.last.1.saturating_sub(keep);
         if first > self.oldest + keep / 10 {
@@ -399,14 +417,27 @@ impl Protocol for Node {
         self.note_failed_statements(store, &mut out);
         self.note_arrivals();
         self.serve_waiting(store, now, &mut out)?;
-        self.replicate(store, now, &mut out)?;
-        self.release(now, &mut out);
+        if self.pages.is_none() {
+            self.replicate(store, now, &mut out)?;
+            self.release(now, &mut out);
+        }
         self.compact(store)?;
         Ok(out)
     }
 
+    fn committed(&mut self, store: &mut Store, now: Duration) -> Result<Vec<Output>, StoreError> {
+        let mut out = Vec::new();
+        if self.pages.is_some() {
+            self.keep_pages(store)?;
+            self.replicate(store, now, &mut out)?;
+            self.release(now, &mut out);
+        }
+        Ok(out)
+    }
+
     fn metrics(&self) -> Vec<(&'static str, u64)> {
-        vec![("failed_statements", self.failed_statements)]
+        let pages = self.pages.as_ref().map(|pages| ("pages_written", pages.written()));
+        std::iter::once(("failed_statements", self.failed_statements)).chain(pages).collect()
     }
 
     fn status(&self) -> Status {
@@ -431,6 +462,7 @@ impl Protocol for Node {
             committed: self.committed,
             followers,
             sync_follower,
+            refuses: self.refuses.clone(),
             ..Status::default()
         }
     }
@@ -447,9 +479,28 @@ impl Node {
     ) -> Result<(), StoreError> {
         match message {
             Message::Append { term, previous, entries, committed, sent } => {
-                let batch = replication::Batch { term, previous, entries, committed, sent };
+                let load = replication::Load::Entries(entries);
+                let batch = replication::Batch { term, previous, load, committed, sent };
                 self.appended_by(store, now, from, batch, out)
             }
+            Message::Pages { term, previous, form, segments, committed, sent } => {
+                let load = replication::Load::Pages(form, segments);
+                let batch = replication::Batch { term, previous, load, committed, sent };
+                self.appended_by(store, now, from, batch, out)
+            }
+            Message::Unfit { term, why, sent } => {
+                self.found_unfit(now, from, (term, sent), &why, out);
+                Ok(())
+            }
+            Message::CopyBegin { term, last, form } => {
+                self.copy_begins(store, now, from, (term, last, form));
+                Ok(())
+            }
+            Message::CopyPart { term, bytes } => {
+                self.copy_goes_on(now, from, term, &bytes);
+                Ok(())
+            }
+            Message::CopyEnd { term, sum } => self.install_copy(store, now, from, (term, sum), out),
             Message::Appended { term, matching, sent } => {
                 self.confirmed(now, from, term, matching, sent);
                 Ok(())
@@ -479,7 +530,8 @@ impl Node {
             Message::SnapshotBegin { term, last, terms } => {
                 if term == self.term && self.leader.as_deref() == Some(from) && !self.is_leader() {
                     self.heard = now;
-                    self.incoming = Some(Incoming { from: from.to_string(), term, last, terms, rows: Vec::new() });
+                    let from = from.to_string();
+                    self.incoming = Some(Incoming { from, term, last, terms, rows: Vec::new(), file: Vec::new() });
                 }
                 Ok(())
             }

@@ -1,12 +1,14 @@
 //! How the log gets to the followers, and what is committed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Incoming, Message, Node, Pending, Position, Role, SYNC_PATIENCE};
 use crate::config::{Ack, Bug, Failover, OnSyncLoss};
 use crate::mode::Output;
-use crate::store::{Change, Entry, Store, StoreError};
+use crate::store::physical::segment::{Form, Segment};
+use crate::store::{Entry, Store, StoreError};
 
 /// How many entries travel in one message.
 const BATCH: usize = 512;
@@ -38,6 +40,8 @@ pub struct Follower {
     snapshot_at: Option<Duration>,
     /// With `--log trigger`: what the shipping task was told to send last.
     pub(super) shipping: Option<super::ship::Shipping>,
+    /// It has said that what we send does not fit it: it gets heartbeats only.
+    pub unfit: bool,
 }
 
 /// What a leader keeps in mind.
@@ -57,11 +61,17 @@ pub struct Leading {
     downgraded: bool,
 }
 
+/// What an append carries.
+pub enum Load {
+    Entries(Vec<Entry>),
+    Pages(Form, Vec<Arc<Segment>>),
+}
+
 /// An append as it arrived.
 pub struct Batch {
     pub term: u64,
     pub previous: Position,
-    pub entries: Vec<Entry>,
+    pub load: Load,
     pub committed: u64,
     pub sent: Duration,
 }
@@ -78,6 +88,12 @@ impl Follower {
     /// Whether it is to get a copy: what it lacks is no longer in the log, which begins with `oldest`, or is all of a long one.
     pub(super) fn needs_copy(&self, oldest: u64, last: u64) -> bool {
         self.next < oldest || (self.next == 1 && last > NEWCOMER)
+    }
+
+    /// It answered a message that was sent at `sent`.
+    pub fn spoke(&mut self, now: Duration, sent: Duration) {
+        self.heard = now;
+        self.echo = self.echo.max(sent.min(now));
     }
 
     /// Sends a copy of everything, unless one left a moment ago.
@@ -101,6 +117,7 @@ impl Leading {
             progress: now,
             snapshot_at: None,
             shipping: None,
+            unfit: false,
         };
         Leading {
             followers: others.iter().map(|name| (name.clone(), follower())).collect(),
@@ -182,87 +199,42 @@ impl Node {
         self.heard = now;
         self.resumes = false;
         self.rest(now);
+        if let Some(why) = self.misfit(store, from, &batch.load) {
+            if self.refuses.as_ref() != Some(&why) {
+                out.push(Output::Say(why.clone()));
+            }
+            self.refuses = Some(why.clone());
+            out.push(self.send(from, Message::Unfit { term: self.term, why, sent: batch.sent }));
+            return Ok(());
+        }
+        self.refuses = None;
         let (term, index) = batch.previous;
-        if index > self.last.1 {
-            out.push(self.send(from, refuse(self.term, self.last.1, false)));
+        let bare = store.is_physical() && self.last.1 == 0;
+        if index > self.last.1 || bare {
+            // Pages go on a file that came from a leader.
+            out.push(self.send(from, refuse(self.term, self.last.1, bare)));
             return Ok(());
         }
         if self.term_at(index) != term {
             let begins = self.terms.iter().rev().find(|(_, first)| *first <= index).map_or(0, |(_, first)| first - 1);
-            out.push(self.send(from, refuse(self.term, begins, begins + 1 < self.oldest)));
+            out.push(self.send(from, refuse(self.term, begins, begins + 1 < self.oldest || store.is_physical())));
             return Ok(());
         }
-        let matching = index + batch.entries.len() as u64;
-        if self.differs_below_the_log(&batch.entries) {
-            out.push(self.send(from, refuse(self.term, self.oldest - 1, true)));
-            return Ok(());
-        }
-        let late = self.of_the_slow_worker(&batch.entries);
-        for mut entry in batch.entries {
-            // The old format has no such field: a node of it reads past it and hands nothing on.
-            entry.origin.take_if(|_| self.policy.format_version < 2);
-            self.accept(store, entry, out)?;
-        }
-        for (key, cell) in late {
-            store.put(&key, cell.as_ref())?;
-        }
+        let matching = match batch.load {
+            Load::Entries(entries) => self.take_entries(store, index, entries, out)?,
+            Load::Pages(_, segments) => self.take_pages(store, index, segments)?,
+        };
+        let matching = match matching {
+            Ok(matching) => matching,
+            Err(hint) => {
+                out.push(self.send(from, refuse(self.term, hint, true)));
+                return Ok(());
+            }
+        };
         self.committed = self.committed.max(batch.committed.min(matching));
         self.suspect &= matching < self.last.1;
         let term = if heeds { self.term } else { batch.term };
         out.push(self.send(from, Message::Appended { term, matching, sent: batch.sent }));
-        Ok(())
-    }
-
-    /// Without the bug, nothing: entries take effect in their order. With it, what every second entry changed takes effect last.
-    fn of_the_slow_worker(&self, entries: &[Entry]) -> Vec<Change> {
-        if self.policy.bug != Some(Bug::ApplyOutOfOrder) {
-            return Vec::new();
-        }
-        let news = entries.iter().filter(|entry| entry.index > self.last.1 && entry.index % 2 == 1);
-        news.flat_map(|entry| entry.changes.clone()).collect()
-    }
-
-    /// Whether taking these entries would mean taking back some that are no longer in the log, with how to undo them.
-    fn differs_below_the_log(&self, entries: &[Entry]) -> bool {
-        let differs = |entry: &&Entry| entry.index <= self.last.1 && self.term_at(entry.index) != entry.term;
-        entries.iter().find(differs).is_some_and(|entry| entry.index < self.oldest)
-    }
-
-    /// Takes an entry of the leader, and takes back whatever stood in its place.
-    fn accept(&mut self, store: &mut Store, entry: Entry, out: &mut Vec<Output>) -> Result<(), StoreError> {
-        if entry.index <= self.last.1 {
-            if self.term_at(entry.index) == entry.term {
-                return Ok(());
-            }
-            self.discard(store, entry.index, out)?;
-        }
-        self.write(store, entry)
-    }
-
-    /// Takes back every entry from `first` on and keeps them for the post-mortem.
-    fn discard(&mut self, store: &mut Store, first: u64, out: &mut Vec<Output>) -> Result<(), StoreError> {
-        let tail = store.truncate(first)?;
-        if self.policy.bug == Some(Bug::ForgetTailDiscard) {
-            for (key, cell) in tail.iter().flat_map(|entry| &entry.changes) {
-                store.put(key, cell.as_ref())?;
-            }
-        }
-        self.terms.retain(|(_, begins)| *begins < first);
-        while self.cache.back().is_some_and(|entry| entry.index >= first) {
-            self.cache.pop_back();
-        }
-        self.last = (self.term_at(first - 1), first - 1);
-        self.wall = self.cache.iter().map(|entry| entry.wall).max().unwrap_or(i64::MIN);
-        self.committed = self.committed.min(first - 1);
-        if let (Some(oldest), Some(newest)) = (tail.first(), tail.last()) {
-            let name = format!("discarded-{}-{}-{}.jsonl", newest.term, oldest.index, newest.index);
-            out.push(Output::Say(format!(
-                "discards entries {} to {} of term {}, kept in {name}",
-                oldest.index, newest.index, newest.term
-            )));
-            let lines = tail.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-            out.push(Output::Keep(name, lines));
-        }
         Ok(())
     }
 
@@ -271,8 +243,8 @@ impl Node {
         let (mine, last) = (self.term, self.last.1);
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(follower) = leading.followers.get_mut(from).filter(|_| term == mine) else { return };
-        follower.heard = now;
-        follower.echo = follower.echo.max(sent.min(now));
+        follower.spoke(now, sent);
+        follower.unfit = false;
         if matching > follower.matching || matching >= last {
             follower.progress = now;
         }
@@ -305,13 +277,17 @@ impl Node {
         let term = self.term;
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         let Some(follower) = leading.followers.get_mut(from) else { return Ok(()) };
-        follower.heard = now;
-        follower.echo = follower.echo.max(refusal.sent.min(now));
+        follower.spoke(now, refusal.sent);
         // Less than it once confirmed: it has lost its disk, and begins anew.
         follower.matching = follower.matching.min(refusal.hint);
         follower.next = refusal.hint + 1;
         follower.began = follower.next;
+        follower.unfit = false;
         follower.shipping.iter_mut().for_each(super::ship::Shipping::fail);
+        if refusal.snapshot && store.is_physical() {
+            // Nothing but heartbeats until it has the copy: every commit in between would be refused.
+            (follower.next, follower.began) = (1, 1);
+        }
         if refusal.snapshot {
             follower.offer_snapshot(from, term, now, out);
         }
@@ -363,7 +339,7 @@ impl Node {
         if beats {
             leading.beat_due = now + beat;
         }
-        let (term, oldest) = (self.term, self.oldest);
+        let (term, oldest) = (self.term, self.pages.as_ref().map_or(self.oldest, |pages| pages.oldest(last)));
         let mut batches: Vec<(String, u64, usize)> = Vec::new();
         for (name, follower) in &mut leading.followers {
             let under_way = follower.next > follower.matching + 1;
@@ -371,7 +347,15 @@ impl Node {
                 follower.next = if follower.matching > 0 { follower.matching + 1 } else { follower.began };
                 follower.progress = now;
             }
-            if follower.needs_copy(oldest, last) && !follower.heard.is_zero() {
+            if follower.unfit {
+                if beats {
+                    batches.push((name.clone(), last + 1, 0));
+                }
+                continue;
+            }
+            let between =
+                self.pages.as_ref().is_some_and(|pages| follower.next <= last && !pages.begins(follower.next));
+            if (follower.needs_copy(oldest, last) || between) && !follower.heard.is_zero() {
                 // Heartbeats go on beside it, from the newest entry: their refusal keeps the follower in touch.
                 follower.offer_snapshot(name, term, now, out);
                 if beats {
@@ -385,7 +369,13 @@ impl Node {
             let begin = batches.len();
             let window = if by_triggers { 0 } else { follower.began.max(follower.matching + 1) + WINDOW };
             while follower.next <= last && follower.next < window && batches.len() - begin < BATCHES {
-                let count = ((last - follower.next + 1) as usize).min(BATCH);
+                let count = match &self.pages {
+                    Some(pages) => pages.reach(follower.next, BATCH),
+                    None => ((last - follower.next + 1) as usize).min(BATCH),
+                };
+                if count == 0 {
+                    break;
+                }
                 batches.push((name.clone(), follower.next, count));
                 follower.next += count as u64;
             }
@@ -408,6 +398,12 @@ impl Node {
 
     /// The message with `count` entries from `from` on; `None` where they are gone, which the follower's refusal will show.
     fn batch(&self, store: &Store, now: Duration, from: u64, count: usize) -> Result<Option<Message>, StoreError> {
+        let (term, committed) = (self.term, self.committed);
+        let previous = (self.term_at(from - 1), from - 1);
+        if let Some(pages) = &self.pages {
+            let (form, segments) = (store.form(), pages.of(from, count));
+            return Ok(Some(Message::Pages { term, previous, form, segments, committed, sent: now }));
+        }
         let entries: Vec<Entry> = match self.cache.front() {
             Some(front) if front.index <= from => {
                 let skip = (from - front.index) as usize;
@@ -418,8 +414,7 @@ impl Node {
         if count > 0 && entries.is_empty() && from >= self.oldest {
             return Ok(None);
         }
-        let previous = (self.term_at(from - 1), from - 1);
-        Ok(Some(Message::Append { term: self.term, previous, entries, committed: self.committed, sent: now }))
+        Ok(Some(Message::Append { term, previous, entries, committed, sent: now }))
     }
 
     /// Moves the committed position on, as the policy of acknowledgement says.

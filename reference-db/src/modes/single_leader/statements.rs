@@ -6,6 +6,7 @@
 //! | `row` | its rows | what the key holds then |
 //! | `statement` | its text, run again on each follower | the same: no operation asks anything but its key |
 //! | `trigger` | its rows, as triggers wrote them down | the same |
+//! | `wal` | the pages that it wrote ([`super::pages`]) | the same |
 //! | `mixed` | its text; its rows where the clock, chance or the order of rows decides (like: MySQL's MIXED) | the same |
 //!
 //! The leader runs a statement once, inside a savepoint, and keeps what it did together with the entry; a follower runs what travelled. Definitions travel
