@@ -109,23 +109,7 @@ impl Store for Mounted {
         let file = self.open(name)?;
         // Every second write is to mapped memory where the file reaches so far: the kernel writes it back when it likes, an fsync or the end at the latest.
         if offset.is_multiple_of(2) && file.metadata()?.len() >= offset + data.len() as u64 {
-            let length =
-                std::num::NonZeroUsize::new((offset as usize) + data.len()).ok_or(io::ErrorKind::InvalidInput)?;
-            let (access, flags) = (
-                nix::sys::mman::ProtFlags::PROT_READ | nix::sys::mman::ProtFlags::PROT_WRITE,
-                nix::sys::mman::MapFlags::MAP_SHARED,
-            );
-            // SAFETY: a fresh mapping of a file that reaches so far and that nobody cuts meanwhile.
-            unsafe {
-                let map = nix::sys::mman::mmap(None, length, access, flags, &file, 0)?;
-                std::ptr::copy_nonoverlapping(
-                    data.as_ptr(),
-                    map.as_ptr().cast::<u8>().add(offset as usize),
-                    data.len(),
-                );
-                nix::sys::mman::munmap(map, length.get())?;
-            }
-            return Ok(());
+            return write_mapped(&file, offset, data);
         }
         file.write_all_at(data, offset)
     }
@@ -164,6 +148,30 @@ impl Store for Mounted {
         let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
         names.sort();
         Ok(names)
+    }
+}
+
+/// Writes through a mapping, in a process of its own as nodes are: a page fault holds the memory of its process until the disk, which this process
+/// serves, has answered.
+fn write_mapped(file: &File, offset: u64, data: &[u8]) -> io::Result<()> {
+    let length = std::num::NonZeroUsize::new(offset as usize + data.len()).ok_or(io::ErrorKind::InvalidInput)?;
+    let access = nix::sys::mman::ProtFlags::PROT_READ | nix::sys::mman::ProtFlags::PROT_WRITE;
+    // SAFETY: the child only maps, copies and ends, none of which takes a lock that another thread might have held; the mapping is fresh, and the file
+    // reaches so far and is cut by nobody meanwhile.
+    let child = match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => child,
+        nix::unistd::ForkResult::Child => unsafe {
+            let Ok(map) = nix::sys::mman::mmap(None, length, access, nix::sys::mman::MapFlags::MAP_SHARED, file, 0)
+            else {
+                libc::_exit(1);
+            };
+            std::ptr::copy_nonoverlapping(data.as_ptr(), map.as_ptr().cast::<u8>().add(offset as usize), data.len());
+            libc::_exit(0);
+        },
+    };
+    match nix::sys::wait::waitpid(child, None)? {
+        nix::sys::wait::WaitStatus::Exited(_, 0) => Ok(()),
+        other => Err(io::Error::other(format!("the child that maps the file: {other:?}"))),
     }
 }
 
