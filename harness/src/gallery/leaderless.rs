@@ -43,9 +43,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "small-quorum",
         figure: "",
-        about: "With w + r not above n, a read may ask only replicas that the write has not reached, with no fault at all.",
-        under: "no fault",
-        setting: "--workload register --nodes 5 --rate 600",
+        about: "With w + r not above n, a busy replica answers a read before a write has reached it, with no fault at all.",
+        under: "as many operations as clients can send, no fault",
+        setting: "--workload register --nodes 5 --concurrency 40 --rate max --versions lww",
         faults: Faults::None,
         breaks: Some(Side { mode: "--mode leaderless --n 5 --w 1 --r 1", claims: &[Breaks("read-your-writes")] }),
         holds: Side { mode: "--mode leaderless --n 5 --w 3 --r 3", claims: &[Holds("read-your-writes")] },
