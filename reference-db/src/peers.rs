@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::mode::{Input, Message, Order};
 use crate::modes::single_leader;
 use crate::node::Arrival;
-use crate::store::{Reader, Store, snapshot};
+use crate::store::{Reader, Store, StoreError, snapshot};
 
 /// A frame may not be longer.
 const FRAME: usize = 64 << 20;
@@ -109,24 +109,24 @@ impl Peers {
         let Some(queue) = self.queues.get(to).cloned() else { return };
         let (database, physical, form) = (store.path().to_path_buf(), store.is_physical(), store.form());
         self.runtime.spawn_blocking(move || {
-            if physical {
-                let Ok(messages) = single_leader::copy(&database, form, term) else { return };
-                let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
-                return;
-            }
-            let Ok(copy) = snapshot(&database).map(crate::store::Snapshot::replicated) else { return };
-            let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
-            let mut rows = copy.rows.into_iter().peekable();
-            while rows.peek().is_some() {
-                messages.push(single_leader::Message::SnapshotRows {
-                    term,
-                    rows: rows.by_ref().take(SNAPSHOT_ROWS).collect(),
-                });
-            }
-            messages.push(single_leader::Message::SnapshotEnd { term });
+            let copy =
+                if physical { single_leader::copy(&database, form, term) } else { copy_of_rows(&database, term) };
+            let Ok(messages) = copy else { return };
             let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
         });
     }
+}
+
+/// The messages that carry a copy of the rows to a follower.
+fn copy_of_rows(database: &Path, term: u64) -> Result<Vec<single_leader::Message>, StoreError> {
+    let copy = snapshot(database)?.replicated();
+    let mut messages = vec![single_leader::Message::SnapshotBegin { term, last: copy.last, terms: copy.terms }];
+    let mut rows = copy.rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        messages.push(single_leader::Message::SnapshotRows { term, rows: rows.by_ref().take(SNAPSHOT_ROWS).collect() });
+    }
+    messages.push(single_leader::Message::SnapshotEnd { term });
+    Ok(messages)
 }
 
 fn send_to(queues: &HashMap<String, mpsc::Sender<Frame>>, to: &[String], message: &Message) {

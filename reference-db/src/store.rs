@@ -212,10 +212,8 @@ impl Store {
 
     /// A small thing by name.
     pub fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
-        if let Some(physical) = &self.physical {
-            return physical.meta(name);
-        }
-        let mut query = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+        let connection = self.physical.as_ref().map_or(&self.connection, physical::Physical::local);
+        let mut query = connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
         Ok(query.query_row([name], |row| row.get(0)).optional()?)
     }
 
@@ -238,7 +236,7 @@ impl Store {
             None => self.take_effect(&entry.changes)?,
         };
         if let Some(physical) = &mut self.physical {
-            // Pages are replaced by a copy, never taken back.
+            // Statements say what they undo in any case.
             undo = "[]".to_string();
             physical.note_entry();
         }
@@ -262,9 +260,12 @@ impl Store {
         // Put together from cells that are JSON already.
         let mut undo = String::from("[");
         for (key, cell) in changes {
-            let held = self.text(key)?;
-            let comma = if undo.len() > 1 { "," } else { "" };
-            undo += &format!("{comma}[{},{}]", serde_json::to_string(key)?, held.as_deref().unwrap_or("null"));
+            // Pages are replaced by a copy, never taken back.
+            if self.physical.is_none() {
+                let held = self.text(key)?;
+                let comma = if undo.len() > 1 { "," } else { "" };
+                undo += &format!("{comma}[{},{}]", serde_json::to_string(key)?, held.as_deref().unwrap_or("null"));
+            }
             self.put(key, cell.as_ref())?;
         }
         undo.push(']');

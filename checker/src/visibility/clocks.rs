@@ -453,7 +453,7 @@ impl<'a, 'h> Pass<'a, 'h> {
 }
 
 /// Whether a part is not the first of its key in its read.
-fn repeats(parts: &[Part], at: usize) -> bool {
+pub(super) fn repeats(parts: &[Part], at: usize) -> bool {
     parts[..at].iter().any(|part| part.key == parts[at].key)
 }
 

@@ -217,8 +217,7 @@ impl<'f, 'h> Walk<'f, 'h> {
             }
             _ => &[],
         };
-        let keys =
-            several.iter().enumerate().filter(move |(at, part)| several[..*at].iter().all(|p| p.key != part.key));
+        let keys = several.iter().enumerate().filter(move |(at, _)| !clocks::repeats(several, *at));
         (event.key != NONE).then_some(event.key).into_iter().chain(keys.map(|(_, part)| part.key))
     }
 

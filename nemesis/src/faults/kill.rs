@@ -9,6 +9,15 @@ use crate::target::Body;
 /// See the module.
 pub struct Kill;
 
+/// Starts the victims that are down, and lets those go on that stand still.
+pub(super) fn start_again(scene: Scene<'_>, start: impl Fn(&str) -> Result<(), Error>) -> Result<(), Error> {
+    each(scene.victims, |node| match scene.body().state(node) {
+        NodeState::Killed | NodeState::Exited { .. } => start(node),
+        NodeState::Paused => scene.body().resume(node),
+        NodeState::Running | NodeState::NotStarted => Ok(()),
+    })
+}
+
 impl Fault for Kill {
     fn unsupported(&self, _body: &dyn Body) -> Option<String> {
         None
@@ -47,11 +56,7 @@ impl Fault for Kill {
     }
 
     fn heal(&self, scene: Scene<'_>) -> Result<(), Error> {
-        each(scene.victims, |node| match scene.body().state(node) {
-            NodeState::Killed | NodeState::Exited { .. } => scene.body().restart(node),
-            NodeState::Paused => scene.body().resume(node),
-            NodeState::Running | NodeState::NotStarted => Ok(()),
-        })
+        start_again(scene, |node| scene.body().restart(node))
     }
 
     fn healed(&self, scene: Scene<'_>) -> Result<String, Error> {

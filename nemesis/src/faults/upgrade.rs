@@ -1,9 +1,9 @@
 //! Upgrade: a node is asked to end, as an operator would, and is started again as the database's newer version, on the data of the old one. It
 //! harms nothing by itself; what it tests is whether two versions bear each other. It is not undone: a node stays upgraded.
 
-use super::{Fault, Proof, Scene, each, kill::Kill};
+use super::kill::{Kill, start_again};
+use super::{Fault, Proof, Scene, each};
 use crate::Error;
-use crate::link::NodeState;
 use crate::target::Body;
 
 /// See the module.
@@ -31,11 +31,7 @@ impl Fault for Upgrade {
     }
 
     fn heal(&self, scene: Scene<'_>) -> Result<(), Error> {
-        each(scene.victims, |node| match scene.body().state(node) {
-            NodeState::Killed | NodeState::Exited { .. } => scene.target.upgrade(node),
-            NodeState::Paused => scene.body().resume(node),
-            NodeState::Running | NodeState::NotStarted => Ok(()),
-        })
+        start_again(scene, |node| scene.target.upgrade(node))
     }
 
     fn healed(&self, scene: Scene<'_>) -> Result<String, Error> {

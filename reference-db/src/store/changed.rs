@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::sql::{self, Place};
 use super::{Change, Entry, Store, StoreError};
@@ -231,9 +231,8 @@ impl Reader {
     /// # Errors
     /// The disk's.
     pub fn open(path: &Path) -> Result<Reader, StoreError> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.busy_timeout(std::time::Duration::from_secs(2))?;
-        Ok(Reader { connection })
+        // Such a log is not physical: SQLite writes the file.
+        Ok(Reader { connection: super::physical::gate::reader(path, false)? })
     }
 
     /// At most `limit` committed entries from `first` on, ascending, as [`Store::entries`] has them.

@@ -22,7 +22,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use self::frames::{Frames, Written};
 use self::gate::Gate;
@@ -120,9 +120,9 @@ impl Physical {
         Ok(())
     }
 
-    pub(super) fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let mut query = self.local.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
-        Ok(query.query_row([name], |row| row.get(0)).optional()?)
+    /// What is this node's own, small things by name among it.
+    pub(super) fn local(&self) -> &Connection {
+        &self.local
     }
 
     pub(super) fn set_meta(&mut self, name: &str, value: &str) -> Result<(), StoreError> {

@@ -528,11 +528,7 @@ impl Node {
             }
             Message::TakeOver => self.take_over(store, now, out),
             Message::SnapshotBegin { term, last, terms } => {
-                if term == self.term && self.leader.as_deref() == Some(from) && !self.is_leader() {
-                    self.heard = now;
-                    let from = from.to_string();
-                    self.incoming = Some(Incoming { from, term, last, terms, rows: Vec::new(), file: Vec::new() });
-                }
+                self.snapshot_begins(now, from, (term, last), terms);
                 Ok(())
             }
             Message::SnapshotRows { term, rows } => {

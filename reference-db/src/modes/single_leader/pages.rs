@@ -216,11 +216,8 @@ impl Node {
 
     /// A copy of the leader's file begins to arrive.
     pub fn copy_begins(&mut self, store: &Store, now: Duration, from: &str, (term, last, form): (u64, Position, Form)) {
-        let ours = term == self.term && self.leader.as_deref() == Some(from) && !self.is_leader();
-        if ours && store.is_physical() && form == store.form() {
-            self.heard = now;
-            let (from, terms, rows, file) = (from.to_string(), Vec::new(), Vec::new(), Vec::new());
-            self.incoming = Some(Incoming { from, term, last, terms, rows, file });
+        if store.is_physical() && form == store.form() {
+            self.snapshot_begins(now, from, (term, last), Vec::new());
         }
     }
 
@@ -241,10 +238,9 @@ impl Node {
         (term, sum): (u64, [u32; 2]),
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let complete = self.incoming.take_if(|incoming| incoming.is_of(from, term));
-        let Some(Incoming { last, file, .. }) = complete else { return Ok(()) };
+        let Some(Incoming { file, .. }) = self.arrived(from, term) else { return Ok(()) };
         let whole = store.is_physical() && !file.is_empty() && frames::checksum([0; 2], &file, false) == sum;
-        if !whole || self.is_leader() || term != self.term || last.0 > term || self.contains(last) {
+        if !whole {
             return Ok(());
         }
         let ours = self.last.1;

@@ -294,6 +294,29 @@ impl Node {
         Ok(())
     }
 
+    /// A snapshot of the leader's begins to arrive, as rows or as a file.
+    pub fn snapshot_begins(
+        &mut self,
+        now: Duration,
+        from: &str,
+        (term, last): (u64, Position),
+        terms: Vec<(u64, u64)>,
+    ) {
+        if term == self.term && self.leader.as_deref() == Some(from) && !self.is_leader() {
+            self.heard = now;
+            let from = from.to_string();
+            self.incoming = Some(Incoming { from, term, last, terms, rows: Vec::new(), file: Vec::new() });
+        }
+    }
+
+    /// The snapshot that has arrived whole, if it is of use.
+    pub(super) fn arrived(&mut self, from: &str, term: u64) -> Option<Incoming> {
+        let incoming = self.incoming.take_if(|incoming| incoming.is_of(from, term))?;
+        // One that was read after its sender had followed somebody else holds entries of a term that is not known here.
+        let useless = self.is_leader() || term != self.term || incoming.last.0 > term || self.contains(incoming.last);
+        (!useless).then_some(incoming)
+    }
+
     /// A snapshot has arrived whole: it replaces everything.
     pub fn install(
         &mut self,
@@ -303,12 +326,7 @@ impl Node {
         term: u64,
         out: &mut Vec<Output>,
     ) -> Result<(), StoreError> {
-        let complete = self.incoming.take_if(|incoming| incoming.is_of(from, term));
-        let Some(Incoming { last, terms, rows, .. }) = complete else { return Ok(()) };
-        // One that was read after its sender had followed somebody else holds entries of a term that is not known here.
-        if self.is_leader() || term != self.term || last.0 > term || self.contains(last) {
-            return Ok(());
-        }
+        let Some(Incoming { last, terms, rows, .. }) = self.arrived(from, term) else { return Ok(()) };
         store.install(&rows, &terms)?;
         store.set_meta("snapshot-term", &last.0.to_string())?;
         store.set_meta("snapshot-index", &last.1.to_string())?;
