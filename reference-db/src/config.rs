@@ -131,6 +131,9 @@ pub struct ModeArgs {
     /// single-leader: whether a deposed leader is refused by its term [default: on]
     #[arg(long, value_enum)]
     pub fencing: Option<Switch>,
+    /// single-leader with --fencing off: whether two leaders that meet shut each other down [default: off]
+    #[arg(long, value_enum)]
+    pub kill_switch: Option<Switch>,
     /// single-leader, chain: whether a leader or tail answers reads only while nobody can have taken its place [default: on]
     #[arg(long, value_enum)]
     pub lease: Option<Switch>,
@@ -192,6 +195,8 @@ pub struct SingleLeader {
     pub failover_timeout: Duration,
     /// Whether a deposed leader is refused.
     pub fencing: bool,
+    /// Whether leaders that meet shut each other down.
+    pub kill_switch: bool,
     /// Whether the leader's reads need a lease.
     pub lease: bool,
     /// Where clients read.
@@ -270,13 +275,14 @@ impl ModeArgs {
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
-    fn of_single_leader(&self) -> [(&'static str, bool); 6] {
+    fn of_single_leader(&self) -> [(&'static str, bool); 7] {
         [
             ("--ack", self.ack.is_some()),
             ("--on-sync-loss", self.on_sync_loss.is_some()),
             ("--failover", self.failover.is_some()),
             ("--failover-timeout", self.failover_timeout.is_some()),
             ("--fencing", self.fencing.is_some()),
+            ("--kill-switch", self.kill_switch.is_some()),
             ("--lease", self.lease.is_some()),
         ]
     }
@@ -313,13 +319,19 @@ impl ModeArgs {
         if self.failover == Some(Failover::Controller) && nodes < 3 {
             return Err("--failover controller: a leader, a follower and the controller are three nodes".to_string());
         }
+        let fencing = self.fencing.is_none_or(Switch::is_on);
+        let kill_switch = self.kill_switch.is_some_and(Switch::is_on);
+        if kill_switch && fencing {
+            return Err("--kill-switch on goes with --fencing off: a fenced leader steps down by itself".to_string());
+        }
         let default_reads = if ack == Ack::Async { ReadPolicy::Any } else { ReadPolicy::Token };
         let policy = SingleLeader {
             ack,
             on_sync_loss: self.on_sync_loss.unwrap_or(OnSyncLoss::Wait),
             failover: self.failover.unwrap_or(Failover::Auto),
             failover_timeout: self.failover_timeout.unwrap_or(Duration::from_millis(600)),
-            fencing: self.fencing.is_none_or(Switch::is_on),
+            fencing,
+            kill_switch,
             lease: self.lease.is_none_or(Switch::is_on),
             reads: self.reads.unwrap_or(default_reads),
             log: self.logs.format()?,
@@ -381,6 +393,9 @@ impl ModeConfig {
                 }
                 if mode.failover != Failover::Off {
                     label += &format!(" fencing={}", switch(mode.fencing));
+                }
+                if mode.kill_switch {
+                    label += " kill-switch=on";
                 }
                 if !mode.lease {
                     label += " lease=off";
@@ -452,6 +467,7 @@ impl SingleLeader {
             ("--fencing", switch(self.fencing).to_string()),
             ("--lease", switch(self.lease).to_string()),
         ];
+        flags.extend(self.kill_switch.then(|| ("--kill-switch", switch(true).to_string())));
         flags.extend(self.log_flags());
         flags.extend(self.bug.map(|bug| ("--bug", word(bug))));
         flags
@@ -547,6 +563,7 @@ mod tests {
         for flags in [
             "",
             "--ack async --fencing off",
+            "--ack async --fencing off --kill-switch on",
             "--mode leaderless --n 3 --w 2 --r 2 --versions lww",
             "--ack sync --lease off --fsync never",
             "--log statement --literals on",

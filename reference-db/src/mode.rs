@@ -92,6 +92,8 @@ pub enum Output {
     Say(String),
     /// Keeps a discarded tail in a file of this name.
     Keep(String, Vec<String>),
+    /// Ends the process in order.
+    End,
 }
 
 /// What is to be shipped from the change table; of a leader's message all but the entries.
@@ -148,6 +150,10 @@ pub struct Status {
     /// With several leaders: of each author, how many of its changes are applied; with shards: the position in each.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub applied: std::collections::BTreeMap<String, u64>,
+    /// On a follower of a single leader: how long ago it certainly had everything that was acknowledged, in milliseconds, if it knows. It may be fresher, never
+    /// staler; a leader that does not answer makes it grow. With shards: of the one that lags most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_ms: Option<u64>,
     /// Whether clients can be served, as far as this node knows.
     pub ready: bool,
     /// Why it applies nothing of what its leader sends, if that does not fit this node.

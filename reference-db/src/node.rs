@@ -135,6 +135,7 @@ impl Node {
             // Whatever changes a role is said too; positions may be a tick old.
             let news = ticked || out.iter().any(|output| matches!(output, Output::Say(_)));
             self.publish(steps as u64, dirty, news);
+            stop |= out.contains(&Output::End);
             for output in out.drain(..) {
                 self.carry_out(output, &mut answers, &mut own);
             }
@@ -161,6 +162,7 @@ impl Node {
             Output::Snapshot(to, term) => self.peers.send_snapshot(&to, term, &self.store),
             Output::Say(text) => say(&self.name, self.began, &text),
             Output::Keep(name, lines) => self.keep(&name, &lines),
+            Output::End => {}
         }
     }
 

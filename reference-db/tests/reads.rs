@@ -73,6 +73,27 @@ fn a_slow_link_counts_as_lag_although_its_messages_keep_arriving() {
 }
 
 #[test]
+fn the_status_says_how_far_behind_a_follower_knows_itself_to_be() {
+    let (mut world, leader) = led("--ack async --failover off", 3, 5);
+    let follower = (leader + 1) % 3;
+    let lag = |world: &World, node| world.status(node).expect("it runs").lag_ms;
+    let after = |world: &mut World, time: Duration| {
+        world.run(time);
+        lag(world, follower).expect("it has known for long")
+    };
+    assert!(after(&mut world, 1_000 * MS) < 400, "nothing is slow");
+    world.slow.insert((leader, follower), 600 * MS);
+    let slow = after(&mut world, 3_000 * MS);
+    assert!((600..1_200).contains(&slow), "{slow} ms behind on a link of 600 ms");
+    world.heal();
+    assert!(after(&mut world, 2_000 * MS) < 400, "the link is as fast as before");
+    world.cut.push((leader, follower));
+    let cut = after(&mut world, 2_000 * MS);
+    assert!((2_000..2_400).contains(&cut), "{cut} ms behind after 2 s without its leader");
+    assert_eq!(lag(&world, leader), None, "a leader lags behind nobody");
+}
+
+#[test]
 fn followers_of_a_replaced_leader_do_not_take_its_word_for_being_fresh() {
     let (mut world, old) = led("--ack async", 5, 3);
     let friend = (old + 1) % 5;

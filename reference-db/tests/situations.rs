@@ -283,3 +283,34 @@ fn a_follower_that_begins_empty_while_writes_go_on_ends_equal_in_full() {
     assert!(world.until(LIMIT, equal), "it never catches up");
     assert_eq!(world.disk(follower).rows, world.disk(leader).rows);
 }
+
+#[test]
+fn two_leaders_with_a_kill_switch_leave_nobody_to_lead() {
+    let (mut world, old) = led("--ack async --fencing off --kill-switch on", 3);
+    world.cut_off(old);
+    let new = replaced(&mut world, old);
+    assert!(world.status(old).is_some(), "cut off, it knows of no other");
+    acknowledged(&mut world, old, 1);
+    acknowledged(&mut world, new, 2);
+    // Links only: whoever was shut down stays so.
+    world.cut.clear();
+    world.run(5_000 * MS);
+    let up: Vec<_> = (0..3).filter(|&node| world.status(node).is_some()).collect();
+    assert_eq!(up, [3 - old - new], "each told the other to shut down");
+    assert_eq!(world.leader(), None, "one of three is no majority");
+    for shot in [old, new] {
+        let said = &world.machines[shot].said;
+        assert!(said.iter().any(|line| line.starts_with("shuts down: ")), "{said:?}");
+    }
+}
+
+#[test]
+fn without_the_kill_switch_two_leaders_go_on_beside_each_other() {
+    let (mut world, old) = led("--ack async --fencing off", 3);
+    world.cut_off(old);
+    let new = replaced(&mut world, old);
+    world.cut.clear();
+    world.run(1_000 * MS);
+    acknowledged(&mut world, old, 1);
+    acknowledged(&mut world, new, 2);
+}

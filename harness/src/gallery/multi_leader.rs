@@ -131,6 +131,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         prevented_by: "More than one path between any two nodes: all to all, where changes may overtake each other instead.",
     },
     Scenario {
+        name: "dead-hub",
+        figure: "5-8",
+        about: "All changes pass through one datacentre; it dies, and each of the others is alone.",
+        under: "the hub killed",
+        setting: "--workload register --nodes 5 --rate 200 --ops-per-key 2000",
+        faults: Faults::Every(
+            5_000,
+            &[Strike { at_ms: 800, lasts_ms: TO_THE_END, whom: Whom::Nodes(&["n1"]), deed: Deed::Kill }],
+        ),
+        breaks: Some(Side {
+            mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology star",
+            claims: &[StaleBy(300)],
+        }),
+        holds: Side {
+            mode: "--mode multi-leader --datacentres 5 --conflicts lww --topology all-to-all",
+            claims: &[FreshWithin(300)],
+        },
+        prevented_by: "Paths that do not all share one node. A ring loses as much by the death of any node, a star only by that of its hub.",
+    },
+    Scenario {
         name: "siblings",
         figure: "",
         about: "Two people book one room in two datacentres; each booking is a row of its own, so no conflict is seen, and both are confirmed.",

@@ -22,6 +22,10 @@ const LEADER_CUT_OFF: Faults = Faults::Every(
 const LEADER_PAUSED: Faults =
     Faults::Every(3_500, &[Strike { at_ms: 800, lasts_ms: 1_600, whom: Whom::Leader, deed: Deed::Pause }]);
 
+/// The same, a single time: nobody may be left to be paused again.
+const LEADER_PAUSED_ONCE: Faults =
+    Faults::Every(3_600_000, &[Strike { at_ms: 800, lasts_ms: 1_600, whom: Whom::Leader, deed: Deed::Pause }]);
+
 /// The scenarios.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -149,6 +153,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             claims: &[Holds("lost-writes"), Holds("linearizable")],
         },
         prevented_by: "Fencing: whoever knows the newer term refuses the old leader, which then steps down. For certain only with an acknowledgement that waits for a follower: until it hears of the new term, an asynchronous leader acknowledges alone.",
+    },
+    Scenario {
+        name: "kill-switch",
+        figure: "",
+        about: "A leader comes back from a pause and hears of its successor; each shuts the other down, and where there were two leaders there is none.",
+        under: "the leader paused and resumed, once",
+        setting: "--workload register --nodes 3 --rate 400",
+        faults: LEADER_PAUSED_ONCE,
+        breaks: Some(Side {
+            mode: "--ack async --fencing off --kill-switch on --reads leader",
+            claims: &[WritesStop(3_000)],
+        }),
+        holds: Side { mode: "--ack async --fencing on --reads leader", claims: &[WritesGoOn(3_000)] },
+        prevented_by: "Fencing: terms say who of two leaders is the later one, and only the earlier steps down. Or a majority that must agree before anybody is shut down.",
     },
     Scenario {
         name: "stale-leader",

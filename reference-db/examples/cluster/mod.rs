@@ -43,8 +43,8 @@ pub fn free() -> SocketAddr {
 
 /// The nodes of a mode, their processes and how to reach them.
 pub struct Cluster {
-    /// Held for their end.
-    pub _processes: Processes,
+    /// Its processes, in the order of their names; they end with it.
+    pub processes: Processes,
     /// Where clients reach them.
     pub addresses: Vec<SocketAddr>,
     /// The way to them.
@@ -85,6 +85,6 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
-        Ok(Cluster { _processes: processes, addresses, pool, config })
+        Ok(Cluster { processes, addresses, pool, config })
     }
 }

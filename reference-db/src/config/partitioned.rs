@@ -118,6 +118,9 @@ impl Partitioned {
         if !each.fencing {
             label += " fencing=off";
         }
+        if each.kill_switch {
+            label += " kill-switch=on";
+        }
         if !each.lease {
             label += " lease=off";
         }

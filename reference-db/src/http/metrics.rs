@@ -27,6 +27,10 @@ pub fn text(counters: &HashMap<&'static str, u64>, status: &Status, uptime: f64)
     for (name, help, value) in gauges {
         metric(&mut out, name, "gauge", help, value);
     }
+    if let Some(lag) = status.lag_ms {
+        let help = "How long ago it certainly had everything that was acknowledged.";
+        metric(&mut out, "lag_seconds", "gauge", help, lag as f64 / 1e3);
+    }
     let _ = writeln!(out, "# HELP refdb_follower_position The last entry that a follower has, as its leader knows it.");
     let _ = writeln!(out, "# TYPE refdb_follower_position gauge");
     for (follower, position) in &status.followers {

@@ -353,6 +353,7 @@ impl World {
             Output::Snapshot(to, term) => self.copy(node, &to, term),
             Output::Say(text) => self.machines[node].said.push(text),
             Output::Keep(name, lines) => self.machines[node].kept.push((name, lines)),
+            Output::End => self.kill(node),
         }
     }
 

@@ -190,6 +190,7 @@ impl Protocol for Node {
             ready: each().all(|(_, status)| status.ready),
             position: each().map(|(_, status)| status.position).sum(),
             committed: each().map(|(_, status)| status.committed).sum(),
+            lag_ms: each().filter_map(|(_, status)| status.lag_ms).max(),
             applied: each().map(|(number, status)| (format!("shard-{number}"), status.position)).collect(),
             ..Status::default()
         }

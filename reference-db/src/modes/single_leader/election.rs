@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::replication::Leading;
 use super::{Message, NEVER, Node, Position, Role};
-use crate::config::{Ack, Bug, Failover, OnSyncLoss};
+use crate::config::{Ack, Failover, OnSyncLoss};
 use crate::mode::{Output, Ticket};
 use crate::operation::{Code, Refusal, Reply};
 use crate::store::{Store, StoreError};
@@ -26,9 +26,6 @@ const DEAF: u32 = 2;
 const FOUNDING: Duration = Duration::from_millis(15);
 /// How long an operator's request to lead may take.
 const PROMOTION_LIMIT: Duration = Duration::from_secs(5);
-/// With fencing off a leader yields only when one of a higher term has been in touch with it for so many time-outs: the time that whoever
-/// operates such a system takes to notice.
-const UNFENCED: u32 = 10;
 
 /// A canvass under way.
 pub struct Canvass {
@@ -60,6 +57,9 @@ pub struct Answer {
 impl Node {
     /// Time passed.
     pub fn tick(&mut self, store: &mut Store, now: Duration, out: &mut Vec<Output>) -> Result<(), StoreError> {
+        if self.ends {
+            out.push(Output::End);
+        }
         self.expire_promotion(now, out);
         self.ask_how_far(now, out);
         match &self.role {
@@ -363,18 +363,5 @@ impl Node {
             let refusal = Refusal::unknown(Code::Timeout, "the promotion did not finish in time");
             out.push(Output::Reply(ticket, Err(refusal)));
         }
-    }
-
-    fn is_fenced(&self) -> bool {
-        self.policy.fencing && self.policy.bug != Some(Bug::IgnoreTerm)
-    }
-
-    /// A leader of a higher term is in touch with us while we lead. True if we yield.
-    pub fn yields_to_rival(&mut self, now: Duration) -> bool {
-        if self.is_fenced() || !self.is_leader() {
-            return true;
-        }
-        let since = *self.rival_since.get_or_insert(now);
-        now.saturating_sub(since) >= self.policy.failover_timeout * UNFENCED
     }
 }

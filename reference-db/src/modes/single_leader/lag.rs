@@ -15,6 +15,8 @@ use crate::operation::Request;
 
 /// How often it asks while clients want to know.
 const ASK: Duration = Duration::from_millis(20);
+/// How often it asks for its own status alone.
+const ASK_IDLY: Duration = Duration::from_millis(250);
 /// For how long after the last of them it goes on asking.
 const WANTED: Duration = Duration::from_secs(2);
 /// How many answers may wait for their entries.
@@ -30,6 +32,8 @@ pub struct Lag {
     waiting: VecDeque<(u64, u64, Duration)>,
     ask_due: Duration,
     wanted_until: Duration,
+    /// The time of the last tick, which the status is of.
+    ticked: Duration,
 }
 
 impl Lag {
@@ -41,7 +45,13 @@ impl Lag {
             waiting: VecDeque::new(),
             ask_due: Duration::ZERO,
             wanted_until: Duration::ZERO,
+            ticked: Duration::ZERO,
         }
+    }
+
+    /// How long ago, in milliseconds, the node certainly had everything, if it knows; as of its last tick.
+    pub fn milliseconds(&self) -> Option<u64> {
+        self.fresh.map(|fresh| self.ticked.saturating_sub(fresh).as_millis() as u64)
     }
 }
 
@@ -61,10 +71,11 @@ impl Node {
 
     /// Asks the leader when it is time to.
     pub fn ask_how_far(&mut self, now: Duration, out: &mut Vec<Output>) {
-        if now < self.lag.ask_due || now >= self.lag.wanted_until || self.is_leader() {
+        self.lag.ticked = now;
+        if now < self.lag.ask_due || self.is_leader() {
             return;
         }
-        self.lag.ask_due = now + ASK;
+        self.lag.ask_due = now + if now < self.lag.wanted_until { ASK } else { ASK_IDLY };
         if let Some(leader) = &self.leader {
             out.push(self.send(leader, Message::Ask { life: self.lag.life, asked: now }));
         }

@@ -72,6 +72,8 @@ pub enum Message {
         /// The echo.
         sent: Duration,
     },
+    /// Leader to leader, with a kill switch: one of the two has to go.
+    ShutDown,
     /// Candidate to all: who grants me this term?
     Canvass {
         /// The new term.

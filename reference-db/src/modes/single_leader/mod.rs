@@ -30,7 +30,7 @@
 //!
 //! **Lag** ([`lag`]). A follower knows how long ago it had everything, by asking its leader; it never claims to be fresher than it knows.
 //!
-//! **Holds**: see [`crate::config`]. **Allows**: stale reads on followers; with `async`, loss of the tail; with `--fencing off`, two leaders.
+//! **Holds**: see [`crate::config`]. **Allows**: stale reads on followers; with `async`, loss of the tail; with `--fencing off`, two leaders ([`rivals`]).
 //! A leader that is cut off and asynchronous goes on acknowledging until it hears of a higher term: fencing cannot stop that.
 //!
 //! Left out, though production would have it: parallel apply on followers, log shipping in a binary form, membership changes.
@@ -42,10 +42,11 @@ mod message;
 mod pages;
 mod replication;
 mod requests;
+mod rivals;
 mod ship;
 mod statements;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -153,6 +154,10 @@ pub struct Node {
     refuses: Option<String>,
     /// With fencing off: since when a leader of a higher term has been in touch with this one.
     rival_since: Option<Duration>,
+    /// With a kill switch: other leaders that were told to shut down in this term.
+    shot: BTreeSet<String>,
+    /// Told to shut down, which it does with its next tick.
+    ends: bool,
 }
 
 impl Node {
@@ -185,6 +190,8 @@ impl Node {
             resumes: false,
             bound_until: Duration::ZERO,
             rival_since: None,
+            shot: BTreeSet::new(),
+            ends: false,
             pages: None,
             refuses: None,
             failed_statements: 0,
@@ -352,6 +359,7 @@ impl Node {
         self.leader = None;
         self.heard = now;
         self.rival_since = None;
+        self.shot.clear();
         self.rest(now);
     }
 
@@ -462,6 +470,7 @@ impl Protocol for Node {
             committed: self.committed,
             followers,
             sync_follower,
+            lag_ms: if self.is_leader() { None } else { self.lag.milliseconds() },
             refuses: self.refuses.clone(),
             ..Status::default()
         }
@@ -520,6 +529,10 @@ impl Node {
             }
             Message::Told { term, last, life, asked } => {
                 self.told_how_far(from, (term, last), (life, asked));
+                Ok(())
+            }
+            Message::ShutDown => {
+                self.told_to_shut_down(from, out);
                 Ok(())
             }
             Message::Handover => {

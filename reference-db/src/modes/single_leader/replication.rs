@@ -181,6 +181,7 @@ impl Node {
         if batch.term == self.term && self.is_leader() {
             return Ok(());
         }
+        self.meets_leader(from, out);
         let refuse = |term, hint, snapshot| Message::Refused { term, hint, snapshot, sent: batch.sent };
         let heeds = self.policy.bug != Some(Bug::IgnoreTerm);
         if (batch.term < self.term && heeds) || (batch.term > self.term && !self.yields_to_rival(now)) {
