@@ -116,10 +116,19 @@ async fn main() -> Result<(), Failure> {
     }
     let all: Vec<_> =
         flags.into_iter().map(|flags| tokio::spawn(endure(flags, Duration::from_secs(seconds)))).collect();
-    for one in all {
-        if let Err(error) = one.await? {
-            println!("ended early: {error}");
+    let ended = async {
+        for one in all {
+            if let Err(error) = one.await? {
+                println!("ended early: {error}");
+            }
         }
+        Ok(())
+    };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    // Its nodes end with it, also when it is told to.
+    tokio::select! {
+        ended = ended => ended,
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
-    Ok(())
 }

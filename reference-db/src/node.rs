@@ -34,8 +34,8 @@ pub enum Answered {
 
 /// What reaches the node's thread.
 pub enum Arrival {
-    /// Something for the protocol.
-    Input(Input),
+    /// A message of another node, with the room that it takes until then.
+    Peer(Input, tokio::sync::OwnedSemaphorePermit),
     /// A request, with whom to answer.
     Request(crate::operation::Request, Answer),
     /// A request to this very replica.
@@ -95,7 +95,7 @@ impl Node {
             let (mut steps, mut stop) = (0, false);
             while let Some(arrived) = arrival.take() {
                 let input = match arrived {
-                    Arrival::Input(input) => input,
+                    Arrival::Peer(input, _room) => input,
                     Arrival::Request(request, answer) => {
                         answers.insert(Ticket(next), answer);
                         next += 1;
@@ -156,7 +156,7 @@ impl Node {
                 answer(answers, ticket, result.map(Answered::Reply));
             }
             Output::Send(to, message) if to == self.name => own.push(Input::Peer { from: to, message }),
-            Output::Send(to, message) => self.peers.send(&to, message),
+            Output::Send(to, message) => self.peers.send(&to, &message),
             Output::SendAll(to, message) => self.peers.send_all(&to, &message),
             Output::Ship(order) => self.peers.ship(order, self.store.path()),
             Output::Snapshot(to, term) => self.peers.send_snapshot(&to, term, &self.store),

@@ -2,20 +2,21 @@
 //!
 //! Each node dials every other and sends on that connection only; it receives on those that others dialled. Frames are a length and JSON. A
 //! connection begins with a greeting that names the run, so that two clusters on one machine never talk to each other by mistake. Messages for a
-//! peer that can't be reached are dropped: protocols bear loss. A connection that gets nothing through for [`GIVE_UP`] is closed and dialled anew,
+//! peer that can't be reached are dropped: protocols bear loss. So are those that would make more than [`WAITING`] bytes wait for a peer that stands still; and what has
+//! arrived is read only as fast as the node gets to it ([`ARRIVED`]), so that neither side's memory grows with the other's slowness. A connection that gets nothing through for [`GIVE_UP`] is closed and dialled anew,
 //! or the kernel's back-off after a long cut would delay the first message by seconds.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::mode::{Input, Message, Order};
 use crate::modes::single_leader;
@@ -26,6 +27,10 @@ use crate::store::{Reader, Store, StoreError, snapshot};
 const FRAME: usize = 64 << 20;
 /// How many messages may wait for a peer.
 const QUEUE: usize = 4_096;
+/// How many bytes may wait for a peer: as many as the longest frame has, or a copy in parts would never get through.
+const WAITING: usize = FRAME;
+/// How many KiB of a peer's messages may wait for the node.
+const ARRIVED: u32 = 16 << 10;
 /// How long a dial may take.
 const DIAL: Duration = Duration::from_millis(400);
 /// How long to wait between dials.
@@ -45,7 +50,7 @@ struct Greeting {
 /// The way to the other nodes. Sending never blocks.
 #[derive(Clone)]
 pub struct Peers {
-    queues: Arc<HashMap<String, mpsc::Sender<Frame>>>,
+    queues: Arc<HashMap<String, Queue>>,
     /// The task that ships from the change table; begins with the first order.
     shipper: Arc<OnceLock<std::sync::mpsc::Sender<Order>>>,
     /// Bytes written to the peers' connections.
@@ -53,12 +58,50 @@ pub struct Peers {
     runtime: tokio::runtime::Handle,
 }
 
+/// What waits for a peer.
+struct Queue {
+    frames: mpsc::Sender<Frame>,
+    /// Bytes of messages in it.
+    waiting: Arc<AtomicUsize>,
+    /// Whether a copy is in it, or on its way into it.
+    copying: Arc<AtomicBool>,
+}
+
 enum Frame {
-    One(Message),
-    /// The same for several peers, encoded already.
-    Encoded(Arc<[u8]>),
+    One(Weighed),
     /// Never dropped once begun, so it waits for room.
-    Many(Vec<Message>),
+    Many(Vec<Message>, Copying),
+}
+
+/// An encoded message, maybe for several peers; its bytes count until it has been taken.
+struct Weighed {
+    text: Arc<[u8]>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Weighed {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.text.len(), Ordering::Relaxed);
+    }
+}
+
+/// While it is there no other copy is made for the same peer.
+struct Copying(Arc<AtomicBool>);
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    fn put(&self, text: Arc<[u8]>) {
+        if self.waiting.fetch_add(text.len(), Ordering::Relaxed) < WAITING {
+            let _ = self.frames.try_send(Frame::One(Weighed { text, waiting: self.waiting.clone() }));
+        } else {
+            self.waiting.fetch_sub(text.len(), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Peers {
@@ -67,10 +110,10 @@ impl Peers {
         let mut queues = HashMap::new();
         let sent = Arc::new(AtomicU64::new(0));
         for (peer, address) in peers.iter().filter(|(peer, _)| peer != name) {
-            let (sender, receiver) = mpsc::channel(QUEUE);
+            let (frames, receiver) = mpsc::channel(QUEUE);
             let greeting = Greeting { run: run.to_string(), from: name.to_string() };
             runtime.spawn(dial(*address, greeting, receiver, sent.clone()));
-            queues.insert(peer.clone(), sender);
+            queues.insert(peer.clone(), Queue { frames, waiting: Arc::default(), copying: Arc::default() });
         }
         Peers { queues: Arc::new(queues), shipper: Arc::default(), sent, runtime: runtime.clone() }
     }
@@ -81,9 +124,9 @@ impl Peers {
     }
 
     /// Queues a message; drops it when the queue is full.
-    pub fn send(&self, to: &str, message: Message) {
+    pub fn send(&self, to: &str, message: &Message) {
         if let Some(queue) = self.queues.get(to) {
-            let _ = queue.try_send(Frame::One(message));
+            queue.put(encoded(message));
         }
     }
 
@@ -104,15 +147,20 @@ impl Peers {
         let _ = orders.send(order);
     }
 
-    /// Copies the database beside its writer and sends the copy.
+    /// Copies the database beside its writer and sends the copy, unless one still waits for that peer.
     pub fn send_snapshot(&self, to: &str, term: u64, store: &Store) {
-        let Some(queue) = self.queues.get(to).cloned() else { return };
+        let Some(queue) = self.queues.get(to) else { return };
+        if queue.copying.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (frames, copying) = (queue.frames.clone(), Copying(queue.copying.clone()));
         let (database, physical, form) = (store.path().to_path_buf(), store.is_physical(), store.form());
         self.runtime.spawn_blocking(move || {
             let copy =
                 if physical { single_leader::copy(&database, form, term) } else { copy_of_rows(&database, term) };
             let Ok(messages) = copy else { return };
-            let _ = queue.blocking_send(Frame::Many(messages.into_iter().map(Message::Leader).collect()));
+            let messages = messages.into_iter().map(Message::Leader).collect();
+            let _ = frames.blocking_send(Frame::Many(messages, copying));
         });
     }
 }
@@ -129,17 +177,15 @@ fn copy_of_rows(database: &Path, term: u64) -> Result<Vec<single_leader::Message
     Ok(messages)
 }
 
-fn send_to(queues: &HashMap<String, mpsc::Sender<Frame>>, to: &[String], message: &Message) {
-    let mut text = Vec::new();
-    encode(&mut text, message);
-    let text: Arc<[u8]> = text.into();
+fn send_to(queues: &HashMap<String, Queue>, to: &[String], message: &Message) {
+    let text = encoded(message);
     for queue in to.iter().filter_map(|to| queues.get(to)) {
-        let _ = queue.try_send(Frame::Encoded(text.clone()));
+        queue.put(text.clone());
     }
 }
 
 /// The shipping task.
-fn ship_all(database: &Path, queues: &HashMap<String, mpsc::Sender<Frame>>, orders: &std::sync::mpsc::Receiver<Order>) {
+fn ship_all(database: &Path, queues: &HashMap<String, Queue>, orders: &std::sync::mpsc::Receiver<Order>) {
     let mut reader = None;
     while let Ok(order) = orders.recv() {
         if reader.is_none() {
@@ -218,10 +264,18 @@ async fn send_all(
 
 fn put(text: &mut Vec<u8>, frame: Frame) {
     match frame {
-        Frame::One(message) => encode(text, &message),
-        Frame::Encoded(one) => text.extend_from_slice(&one),
-        Frame::Many(messages) => messages.iter().for_each(|message| encode(text, message)),
+        Frame::One(message) => text.extend_from_slice(&message.text),
+        Frame::Many(messages, copying) => {
+            messages.iter().for_each(|message| encode(text, message));
+            drop(copying);
+        }
     }
+}
+
+fn encoded(message: &Message) -> Arc<[u8]> {
+    let mut text = Vec::new();
+    encode(&mut text, message);
+    text.into()
 }
 
 fn encode(text: &mut Vec<u8>, value: &impl Serialize) {
@@ -258,9 +312,12 @@ async fn receive(stream: TcpStream, run: String, names: Vec<String>, arrivals: s
     if greeting.run != run || !names.contains(&greeting.from) {
         return;
     }
+    let room = Arc::new(Semaphore::new(ARRIVED as usize));
     while let Some(message) = frame::<Message>(&mut reader, &mut text).await {
+        let weight = (text.len() as u32 >> 10).clamp(1, ARRIVED);
+        let Ok(room) = room.clone().acquire_many_owned(weight).await else { return };
         let input = Input::Peer { from: greeting.from.clone(), message };
-        if arrivals.send(Arrival::Input(input)).is_err() {
+        if arrivals.send(Arrival::Peer(input, room)).is_err() {
             return;
         }
     }

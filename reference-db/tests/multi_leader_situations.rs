@@ -81,6 +81,27 @@ fn a_restarted_node_catches_up_and_has_what_it_acknowledged() {
 }
 
 #[test]
+fn a_leader_that_was_away_for_too_long_is_sent_a_copy_and_loses_nothing_of_its_own() {
+    for topology in TOPOLOGIES {
+        let flags = format!("--datacentres 3 --topology {topology} --conflicts siblings");
+        let mut world = cluster(&flags, 3, 9).keeping(10);
+        world.run(300 * MS);
+        done(&mut world, 0, write("before", 1));
+        world.run(300 * MS);
+        world.cut_off(1);
+        done(&mut world, 1, write("own", 2));
+        for at in 0..1_200 {
+            done(&mut world, 0, write(&format!("k{}", at % 50), at));
+        }
+        world.run(Duration::from_secs(4));
+        settle(&mut world);
+        assert!((0..3).any(|node| world.said(node, "a copy")), "{topology}: it was never too far back");
+        assert!(alike(&world), "{topology}");
+        assert_eq!(rows(&world, 2).len(), 52, "{topology}");
+    }
+}
+
+#[test]
 fn a_leader_that_lost_its_disk_is_sent_a_copy_and_so_are_those_behind_it() {
     for topology in TOPOLOGIES {
         let mut world =

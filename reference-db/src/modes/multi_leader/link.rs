@@ -5,8 +5,9 @@
 //! received and up to where it has applied on disk; the sender goes back when nothing new was confirmed for a while (go-back-N). So each link survives
 //! loss, and a change is applied once. A receiver that holds changes back confirms only what comes before them: it forgets them when it ends.
 //!
-//! The journal is kept until every neighbour has applied it, and at least `keep-log` entries for followers. A follower further back is sent a copy of all rows,
-//! and so is a leader that lost its disk, which joins it to what it has accepted since.
+//! The journal is kept until every neighbour has applied it, and at least `keep-log` entries for followers; but no more than [`AWAY`] times as many for a neighbour that
+//! stays away, or its absence would fill every disk. A follower further back is sent a copy of all rows, and so is a leader, which joins it to what it has
+//! accepted since; as one that lost its disk does.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ const COPY_AGAIN: Duration = Duration::from_secs(3);
 /// How often the journal is trimmed, and how many entries make it worth while.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 const TRIM: u64 = 256;
+/// How many times `keep-log` entries are kept for a leader that is away.
+const AWAY: u64 = 20;
 
 /// What a leader knows of a node that it sends to.
 pub struct Outgoing {
@@ -406,7 +409,9 @@ impl Node {
         }
         self.journal.trimmed = now;
         let neighbours = self.outgoing.iter().filter(|link| !link.follower).map(Outgoing::position).min();
-        let needed = neighbours.unwrap_or(u64::MAX).min(self.journal.last.saturating_sub(self.me.keep_log));
+        let newest = |count: u64| self.journal.last.saturating_sub(count);
+        let needed = neighbours.unwrap_or(u64::MAX).max(newest(self.me.keep_log.saturating_mul(AWAY)));
+        let needed = needed.min(newest(self.me.keep_log));
         if needed + 1 > self.journal.oldest + TRIM {
             self.journal.oldest = needed + 1;
             store.journal_trim(needed + 1)?;
