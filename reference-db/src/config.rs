@@ -10,6 +10,7 @@ mod multi_leader;
 mod partitioned;
 mod raft;
 mod reads;
+mod single_leader;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use self::multi_leader::{Conflicts, MultiLeader, MultiLeaderArgs, Ordering, 
 pub use self::partitioned::{KeyPlacement, Partitioned, PartitionedArgs};
 pub use self::raft::Raft;
 pub use self::reads::{READS, ReadPolicy};
+pub use self::single_leader::{Ack, Failover, OnSyncLoss, SingleLeader};
 
 /// A switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -40,42 +42,6 @@ impl Switch {
     pub fn is_on(self) -> bool {
         self == Switch::On
     }
-}
-
-/// When a leader acknowledges a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ack {
-    /// Once its own disk has it.
-    Async,
-    /// Once the disk of one follower, the synchronous one, has it too.
-    SemiSync,
-    /// Once the disks of all followers have it.
-    Sync,
-}
-
-/// What a semi-synchronous leader does without any follower to confirm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnSyncLoss {
-    /// Writes wait.
-    Wait,
-    /// It goes on as if asynchronous, quietly.
-    Async,
-}
-
-/// Who replaces a leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failover {
-    /// Nobody: the first node leads, or nobody does.
-    Off,
-    /// An operator, by a call.
-    Manual,
-    /// The nodes themselves, by time-out and majority.
-    Auto,
-    /// The last node alone, which follows and never leads: by time-out, of the followers that it reaches.
-    Controller,
 }
 
 /// When a commit waits for the disk.
@@ -146,7 +112,9 @@ pub struct ModeArgs {
     /// write, by the leaders' clocks; raft: index (a majority confirms each time) or lease
     #[arg(long, value_name = "POLICY")]
     pub reads: Option<ReadPolicy>,
-    /// multi-leader: how many datacentres; the first nodes lead them [default: 3, or all nodes if fewer]; leaderless: into how many the nodes fall; quorums are local [default: 1]
+    /// multi-leader: how many datacentres, led by the first nodes [default: 3, or all nodes if fewer]; leaderless, single-leader: into how many the nodes fall [default: 1]
+    ///
+    /// leaderless: quorums are local, and changes go across afterwards; single-leader: clients read in their own datacentre where the policy leaves a choice
     #[arg(long, value_name = "N")]
     pub datacentres: Option<usize>,
     /// A deliberate mistake, to see that it is found
@@ -179,38 +147,6 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration >= Duration::from_millis(50) && duration <= Duration::from_secs(600) => Ok(duration),
         _ => Err(format!("{text:?} is not between 50ms and 600s")),
     }
-}
-
-/// The single-leader mode with its policies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct SingleLeader {
-    /// When a write is acknowledged.
-    pub ack: Ack,
-    /// Without a synchronous follower.
-    pub on_sync_loss: OnSyncLoss,
-    /// Who replaces a leader.
-    pub failover: Failover,
-    /// How long a leader may be silent.
-    pub failover_timeout: Duration,
-    /// Whether a deposed leader is refused.
-    pub fencing: bool,
-    /// Whether leaders that meet shut each other down.
-    pub kill_switch: bool,
-    /// Whether the leader's reads need a lease.
-    pub lease: bool,
-    /// Where clients read.
-    pub reads: ReadPolicy,
-    /// What travels to the followers.
-    pub log: LogFormat,
-    /// Whether a statement travels with literals in the place of clock and chance.
-    pub literals: bool,
-    /// What begins otherwise is not replicated.
-    pub replicate: Option<String>,
-    /// In which format entries travel.
-    pub format_version: u8,
-    /// A deliberate mistake.
-    pub bug: Option<Bug>,
 }
 
 /// A mode with its policies.
@@ -275,18 +211,6 @@ impl ModeArgs {
         Ok(ModeConfig { policy, fsync: self.fsync })
     }
 
-    fn of_single_leader(&self) -> [(&'static str, bool); 7] {
-        [
-            ("--ack", self.ack.is_some()),
-            ("--on-sync-loss", self.on_sync_loss.is_some()),
-            ("--failover", self.failover.is_some()),
-            ("--failover-timeout", self.failover_timeout.is_some()),
-            ("--fencing", self.fencing.is_some()),
-            ("--kill-switch", self.kill_switch.is_some()),
-            ("--lease", self.lease.is_some()),
-        ]
-    }
-
     fn multi_leader(&self, nodes: usize) -> Result<MultiLeader, String> {
         refuse_foreign(&self.leaderless.given(), "leaderless", "multi-leader")?;
         refuse_foreign(&self.of_single_leader(), "single-leader", "multi-leader")?;
@@ -297,51 +221,12 @@ impl ModeArgs {
         refuse_foreign(&self.leaderless.given(), "leaderless", "raft")?;
         refuse_foreign(&self.of_single_leader(), "single-leader", "raft")?;
         refuse_foreign(&self.multi.given(), "multi-leader", "raft")?;
-        refuse_foreign(&[("--datacentres", self.datacentres.is_some())], "leaderless or multi-leader", "raft")?;
+        refuse_foreign(
+            &[("--datacentres", self.datacentres.is_some())],
+            "single-leader, leaderless or multi-leader",
+            "raft",
+        )?;
         Raft::new(self.reads, self.bug)
-    }
-
-    fn single_leader(&self, nodes: usize) -> Result<SingleLeader, String> {
-        refuse_foreign(&self.leaderless.given(), "leaderless", "single-leader")?;
-        refuse_foreign(&self.multi.given(), "multi-leader", "single-leader")?;
-        let shared = [("--datacentres", self.datacentres.is_some())];
-        refuse_foreign(&shared, "leaderless or multi-leader", "single-leader")?;
-        let ack = self.ack.unwrap_or(if nodes > 1 { Ack::SemiSync } else { Ack::Async });
-        if ack != Ack::Async && nodes < 2 {
-            return Err(format!("--ack {}: there is no follower to confirm with one node", word(ack)));
-        }
-        if self.on_sync_loss == Some(OnSyncLoss::Async) && ack != Ack::SemiSync {
-            return Err("--on-sync-loss async goes with --ack semi-sync".to_string());
-        }
-        if let Some(reads) = self.reads.filter(|reads| reads.is_of_consensus()) {
-            return Err(raft::only(reads));
-        }
-        if self.failover == Some(Failover::Controller) && nodes < 3 {
-            return Err("--failover controller: a leader, a follower and the controller are three nodes".to_string());
-        }
-        let fencing = self.fencing.is_none_or(Switch::is_on);
-        let kill_switch = self.kill_switch.is_some_and(Switch::is_on);
-        if kill_switch && fencing {
-            return Err("--kill-switch on goes with --fencing off: a fenced leader steps down by itself".to_string());
-        }
-        let default_reads = if ack == Ack::Async { ReadPolicy::Any } else { ReadPolicy::Token };
-        let policy = SingleLeader {
-            ack,
-            on_sync_loss: self.on_sync_loss.unwrap_or(OnSyncLoss::Wait),
-            failover: self.failover.unwrap_or(Failover::Auto),
-            failover_timeout: self.failover_timeout.unwrap_or(Duration::from_millis(600)),
-            fencing,
-            kill_switch,
-            lease: self.lease.is_none_or(Switch::is_on),
-            reads: self.reads.unwrap_or(default_reads),
-            log: self.logs.format()?,
-            literals: self.logs.literals(),
-            replicate: self.logs.replicate.clone(),
-            format_version: self.logs.version(),
-            bug: self.bug,
-        };
-        policy.bug_fits()?;
-        Ok(policy)
     }
 
     fn leaderless(&self, nodes: usize) -> Result<Leaderless, String> {
@@ -381,31 +266,7 @@ impl ModeConfig {
     /// The short label, the same in flags, files and reports.
     pub fn label(&self) -> String {
         let mut label = match &self.policy {
-            Policy::SingleLeader(mode) => {
-                let mut label = format!(
-                    "single-leader ack={} failover={} reads={}",
-                    word(mode.ack),
-                    word(mode.failover),
-                    mode.reads
-                );
-                if mode.on_sync_loss == OnSyncLoss::Async {
-                    label += " on-sync-loss=async";
-                }
-                if mode.failover != Failover::Off {
-                    label += &format!(" fencing={}", switch(mode.fencing));
-                }
-                if mode.kill_switch {
-                    label += " kill-switch=on";
-                }
-                if !mode.lease {
-                    label += " lease=off";
-                }
-                label += &mode.log_label();
-                if let Some(bug) = mode.bug {
-                    label += &format!(" bug={}", word(bug));
-                }
-                label
-            }
+            Policy::SingleLeader(mode) => mode.label(),
             Policy::Leaderless(mode) => mode.label(),
             Policy::MultiLeader(mode) => mode.label(),
             Policy::Raft(mode) => mode.label(),
@@ -455,93 +316,6 @@ impl ModeConfig {
     }
 }
 
-impl SingleLeader {
-    /// The flags that start a node with it.
-    fn flags(&self) -> Vec<(&'static str, String)> {
-        let mut flags = vec![
-            ("--mode", "single-leader".to_string()),
-            ("--ack", word(self.ack)),
-            ("--on-sync-loss", word(self.on_sync_loss)),
-            ("--failover", word(self.failover)),
-            ("--failover-timeout", format!("{}ms", self.failover_timeout.as_millis())),
-            ("--fencing", switch(self.fencing).to_string()),
-            ("--lease", switch(self.lease).to_string()),
-        ];
-        flags.extend(self.kill_switch.then(|| ("--kill-switch", switch(true).to_string())));
-        flags.extend(self.log_flags());
-        flags.extend(self.bug.map(|bug| ("--bug", word(bug))));
-        flags
-    }
-
-    /// Whether an acknowledged write survives the loss of one node.
-    fn keeps_acknowledged(&self) -> bool {
-        // A controller asks no majority: cut off together with some followers, it makes one of them a second leader.
-        let one_leader = self.failover == Failover::Off || (self.fencing && self.failover != Failover::Controller);
-        let copied = self.ack != Ack::Async && self.on_sync_loss == OnSyncLoss::Wait;
-        one_leader && (copied || self.failover == Failover::Off)
-    }
-
-    /// Whether pages travel, not entries.
-    pub fn is_physical(&self) -> bool {
-        self.log == LogFormat::Wal
-    }
-
-    fn bug_fits(&self) -> Result<(), String> {
-        let Some(bug) = self.bug else { return Ok(()) };
-        let replaces = self.failover != Failover::Off;
-        let (fits, needs) = match bug {
-            Bug::AckEarly => (self.ack == Ack::SemiSync && replaces, "--ack semi-sync and a failover"),
-            // Where clients read is no flag of a node, so it cannot be asked for here.
-            Bug::EarlyVisible => (self.ack != Ack::Async && replaces, "--ack semi-sync or sync and a failover"),
-            Bug::IgnoreTerm => (replaces && self.fencing, "a failover with fencing"),
-            // Pages bring along everything that a leader did, in its order.
-            Bug::ForgetTailDiscard => (replaces && !self.is_physical(), "a failover and a log of entries"),
-            Bug::ApplyOutOfOrder => (!self.is_physical(), "a log of entries"),
-            Bug::SkipFsync => (true, ""),
-            _ => (false, "another mode"),
-        };
-        if fits { Ok(()) } else { Err(format!("--bug {} goes with {needs}", word(bug))) }
-    }
-
-    fn promises(&self, fsync: FsyncPolicy) -> Vec<&'static str> {
-        let mut promises = Vec::new();
-        // What is only on the leader is missing wherever else one reads, and after a failover.
-        if self.replicate.is_some() {
-            return promises;
-        }
-        let keeps = self.keeps_acknowledged();
-        if keeps && (fsync == FsyncPolicy::Always || self.ack != Ack::Async) {
-            promises.push("lost-writes");
-        }
-        // A token refuses what it cannot serve, so what a session saw never shrinks even where a tail was discarded.
-        let session = match self.reads {
-            ReadPolicy::Token | ReadPolicy::SharedToken => true,
-            ReadPolicy::Leader => keeps && self.lease,
-            _ => false,
-        };
-        if self.reads == ReadPolicy::OwnWritesLeader && keeps && self.lease {
-            promises.extend(["read-your-writes", "read-your-writes-user"]);
-        }
-        // What a discarded tail took is lost to the user's next session too.
-        if self.reads == ReadPolicy::SharedToken && keeps {
-            promises.extend(["read-your-writes-user", "monotonic-reads-user"]);
-        }
-        if session {
-            promises.extend(["read-your-writes", "monotonic-reads"]);
-        }
-        if keeps {
-            promises.extend(["monotonic-writes", "writes-follow-reads", "consistent-prefix"]);
-        }
-        if (self.failover == Failover::Off || self.fencing) && self.log_converges() {
-            promises.push("convergence");
-        }
-        if self.reads == ReadPolicy::Leader && self.lease && keeps {
-            promises.push("linearizable");
-        }
-        promises
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -564,6 +338,7 @@ mod tests {
             "",
             "--ack async --fencing off",
             "--ack async --fencing off --kill-switch on",
+            "--ack async --reads shared-token --datacentres 2",
             "--mode leaderless --n 3 --w 2 --r 2 --versions lww",
             "--ack sync --lease off --fsync never",
             "--log statement --literals on",
@@ -619,7 +394,8 @@ mod tests {
             ("--bug skip-fsync --fsync never", "--fsync always"),
             ("--mode multi-leader --bug skip-fsync", "--mode single-leader or raft"),
             ("--mode leaderless --bug skip-fsync", "--mode single-leader or raft"),
-            ("--datacentres 2", "leaderless or multi-leader"),
+            ("--mode raft --datacentres 2", "single-leader, leaderless or multi-leader"),
+            ("--datacentres 9", "--datacentres 9: between 1 and 5"),
             ("--mode raft --reads any", "--reads any goes with"),
             ("--mode raft --log statement", "--log goes with --mode single-leader, not with raft"),
             ("--log wal --bug apply-out-of-order", "a log of entries"),

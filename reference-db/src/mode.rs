@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::modes::leaderless::row::Row;
 use crate::modes::single_leader;
-use crate::operation::{Refusal, ReplicaRequest, Reply, Request};
+use crate::operation::{Code, Refusal, ReplicaRequest, Reply, Request};
 use crate::store::{Reader, Store, StoreError};
 
 /// Something that happened to a node.
@@ -94,6 +94,14 @@ pub enum Output {
     Keep(String, Vec<String>),
     /// Ends the process in order.
     End,
+}
+
+impl Output {
+    /// Refuses a request to this very replica, in a mode whose clients coordinate nothing.
+    pub fn no_coordination(ticket: Ticket) -> Output {
+        let text = "clients coordinate only in the leaderless mode";
+        Output::Reply(ticket, Err(Refusal::definite(Code::Unsupported, text)))
+    }
 }
 
 /// What is to be shipped from the change table; of a leader's message all but the entries.

@@ -28,16 +28,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "shared-token",
         figure: "",
-        about: "A user writes on the telephone and looks at the computer, which knows nothing of it.",
+        about: "A user writes on the telephone and looks at the computer, which knows nothing of it and may read in another datacentre.",
         under: "slow links of one follower",
         setting: "--workload session --nodes 3 --concurrency 50 --rate 250",
         faults: SLOW_FOLLOWER,
         breaks: Some(Side {
-            mode: "--ack async --reads token",
+            mode: "--ack async --reads token --datacentres 2",
             claims: &[Breaks("read-your-writes-user"), Breaks("monotonic-reads-user")],
         }),
         holds: Side {
-            mode: "--ack async --reads shared-token",
+            mode: "--ack async --reads shared-token --datacentres 2",
             claims: &[Holds("read-your-writes-user"), Holds("monotonic-reads-user")],
         },
         prevented_by: "One token for all devices of the user, kept where they all can read it; it names all that any of them has written or seen.",

@@ -8,11 +8,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pool::Pool;
 use super::quorum::Quorum;
-use super::replicas::placement;
 use super::shards::Shards;
 use super::single_leader::Known;
 use crate::config::{Conflicts, Coordinator, ModeConfig, MultiLeader, Policy, ReadPolicy};
-use crate::modes::leaderless::hash;
+use crate::modes::leaderless::{dealt_out, hash};
 use crate::modes::multi_leader::layout::Layout;
 use crate::operation::{Code, Context, Operation, Refusal, Reply, Request};
 
@@ -38,7 +37,7 @@ pub struct Session {
     order: VecDeque<String>,
     quorum: Quorum,
     shards: Option<Shards>,
-    /// The nodes of this session's datacentre, and its number; of leaderless modes.
+    /// The nodes of this session's datacentre, and its number; empty where there is only one.
     nearby: Vec<String>,
     datacentre: usize,
 }
@@ -131,7 +130,7 @@ impl Session {
                 let request = self.request(ops, false);
                 let outcome = match by_client {
                     true => self.quorum.execute(&self.pool, self.datacentre, &request).await,
-                    false => self.at_datacentre(request).await,
+                    false => self.at_any(request).await,
                 };
                 if let Ok(reply) = &outcome {
                     self.learn(&keys, reply);
@@ -209,24 +208,26 @@ impl Session {
         than.to_string()
     }
 
-    /// At a random node; at another if it can't be reached.
-    pub(super) async fn at_any(&mut self, request: Request) -> Result<Reply, Failed> {
-        let node = self.random_node();
-        self.at(node, request).await
+    /// A random node of this session's datacentre.
+    pub(super) fn nearby_node(&mut self) -> String {
+        if self.nearby.is_empty() {
+            return self.random_node();
+        }
+        self.nearby[self.rng.random_range(0..self.nearby.len())].clone()
     }
 
-    /// At a random node of this session's datacentre; at any if that can't be reached.
-    async fn at_datacentre(&mut self, request: Request) -> Result<Reply, Failed> {
-        let node = self.nearby.get(self.rng.random_range(0..self.nearby.len().max(1))).cloned();
-        let node = node.unwrap_or_else(|| self.random_node());
+    /// At a random node of this session's datacentre; at any other if it can't be reached.
+    pub(super) async fn at_any(&mut self, request: Request) -> Result<Reply, Failed> {
+        let node = self.nearby_node();
         self.at(node, request).await
     }
 
     /// At the node that this session's name hashes to, or the next in its ranking if it can't be reached: a changed set of nodes moves
-    /// few sessions.
+    /// few sessions. Those of its datacentre come first.
     pub(super) async fn at_own(&mut self, request: Request) -> Result<Reply, Failed> {
         let mut ranked: Vec<&str> = self.pool.nodes().collect();
-        ranked.sort_by_key(|node| std::cmp::Reverse(hash(&[node, &self.name])));
+        let far = |node: &str| self.nearby.iter().all(|near| near != node);
+        ranked.sort_by_key(|node| (far(node), std::cmp::Reverse(hash(&[node, &self.name]))));
         let ranked: Vec<String> = ranked.into_iter().map(str::to_string).collect();
         let mut last = None;
         for node in ranked.into_iter().take(HOPS) {
@@ -306,8 +307,56 @@ impl Session {
 
 /// The datacentre that a session's name hashes to, and its nodes.
 fn nearby(pool: &Pool, policy: &Policy, name: &str) -> (usize, Vec<String>) {
-    let Policy::Leaderless(policy) = policy else { return (0, Vec::new()) };
-    let placement = placement(pool, policy);
-    let datacentre = (hash(&[name]) % placement.datacentres() as u64) as usize;
-    (datacentre, placement.nodes_of(datacentre).to_vec())
+    let count = match policy {
+        Policy::Leaderless(mode) => mode.datacentres,
+        Policy::SingleLeader(mode) if mode.datacentres > 1 => mode.datacentres,
+        _ => return (0, Vec::new()),
+    };
+    let nodes: Vec<String> = pool.nodes().map(str::to_string).collect();
+    let mut datacentres = dealt_out(&nodes, count);
+    let datacentre = (hash(&[name]) % datacentres.len() as u64) as usize;
+    (datacentre, datacentres.swap_remove(datacentre))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::ModeArgs;
+
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        mode: ModeArgs,
+    }
+
+    /// Where sessions of these flags read first, each by the nodes that it chooses among.
+    fn chosen(flags: &str) -> BTreeSet<Vec<String>> {
+        let words = std::iter::once("refdb").chain(flags.split_whitespace());
+        let config = Flags::try_parse_from(words).expect("flags").mode.config(5).expect("they go together");
+        let address = "127.0.0.1:9".parse().expect("an address");
+        let nodes = (1..=5).map(|number| (format!("n{number}"), address)).collect();
+        let pool = Arc::new(Pool::new(nodes, Duration::from_secs(1)).expect("a pool"));
+        let of = |name: usize| {
+            let mut session = Session::new(pool.clone(), &config, &name.to_string(), 1);
+            let nodes: BTreeSet<String> = (0..200).map(|_| session.nearby_node()).collect();
+            nodes.into_iter().collect()
+        };
+        (0..30).map(of).collect()
+    }
+
+    #[test]
+    fn sessions_read_in_their_own_datacentre() {
+        let sets = |nodes: &[&[&str]]| -> BTreeSet<Vec<String>> {
+            nodes.iter().map(|nodes| nodes.iter().map(|node| node.to_string()).collect()).collect()
+        };
+        let two = sets(&[&["n1", "n2", "n3"], &["n4", "n5"]]);
+        assert_eq!(chosen("--ack async --reads any --datacentres 2"), two);
+        assert_eq!(chosen("--mode leaderless --datacentres 2 --n 2"), two);
+        assert_eq!(chosen("--ack async --reads any"), sets(&[&["n1", "n2", "n3", "n4", "n5"]]));
+    }
 }

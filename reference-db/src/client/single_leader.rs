@@ -103,9 +103,9 @@ impl Session {
         self.known.wrote.is_some_and(|wrote| wrote.elapsed() < span)
     }
 
-    /// At any replica that has caught up; the leader is asked last.
+    /// At a replica that has caught up, first one of the session's datacentre, then any; the leader is asked last.
     async fn where_fit(&mut self, request: Request) -> Result<Reply, Failed> {
-        let mut node = self.random_node();
+        let mut node = self.nearby_node();
         for _ in 1..HOPS {
             match self.pool.ask(&node, &request).await {
                 Ok(reply) => return Ok(reply),

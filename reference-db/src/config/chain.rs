@@ -22,7 +22,11 @@ impl ModeArgs {
         let theirs = self.of_single_leader().into_iter().filter(|(flag, _)| *flag != "--lease");
         refuse_foreign(&theirs.collect::<Vec<_>>(), "single-leader", "chain")?;
         refuse_foreign(&[("--reads", self.reads.is_some())], "single-leader", "chain")?;
-        refuse_foreign(&[("--datacentres", self.datacentres.is_some())], "leaderless or multi-leader", "chain")?;
+        refuse_foreign(
+            &[("--datacentres", self.datacentres.is_some())],
+            "single-leader, leaderless or multi-leader",
+            "chain",
+        )?;
         match self.bug {
             Some(bug) if !matches!(bug, Bug::AckAtHead | Bug::SkipResend) => {
                 Err(format!("--bug {} is none of --mode chain: it has ack-at-head and skip-resend", word(bug)))

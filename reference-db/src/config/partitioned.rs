@@ -68,7 +68,11 @@ impl ModeArgs {
         if !(1..=64).contains(&shards) {
             return Err(format!("--shards {shards}: between 1 and 64 are possible"));
         }
-        refuse_foreign(&[("--datacentres", self.datacentres.is_some())], "leaderless or multi-leader", "partitioned")?;
+        refuse_foreign(
+            &[("--datacentres", self.datacentres.is_some())],
+            "single-leader, leaderless or multi-leader",
+            "partitioned",
+        )?;
         let causal_tokens = self.sharded.causal_tokens.is_some_and(Switch::is_on);
         match self.bug {
             Some(Bug::ForgetDependency) if !causal_tokens => {

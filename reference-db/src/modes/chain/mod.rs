@@ -266,10 +266,7 @@ impl Protocol for Node {
                 let why = "a chain has no leader to choose: its order is repaired by itself";
                 out.push(Output::Reply(ticket, Err(Refusal::definite(Code::Unsupported, why))));
             }
-            Input::Replica { ticket, .. } => {
-                let refusal = Refusal::definite(Code::Unsupported, "clients coordinate only in the leaderless mode");
-                out.push(Output::Reply(ticket, Err(refusal)));
-            }
+            Input::Replica { ticket, .. } => out.push(Output::no_coordination(ticket)),
             Input::Peer { .. } => {}
         }
         Ok(out)

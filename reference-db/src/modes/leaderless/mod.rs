@@ -37,7 +37,7 @@ mod tests;
 
 pub use self::compare::Compare;
 pub use self::coordinate::{QUORUM_LIMIT, REPAIR_WAIT, STAND_IN_AFTER};
-pub use self::placement::{Placement, hash};
+pub use self::placement::{Placement, dealt_out, hash};
 pub use self::read::{merged, shown};
 pub use self::staleness::Staleness;
 pub use self::stamp::wall_clock;

@@ -18,12 +18,7 @@ pub struct Placement {
 impl Placement {
     /// The placement of `policy` over all `nodes`, dealt out evenly to its datacentres: the first ones to the first.
     pub fn new(policy: &Leaderless, nodes: &[String]) -> Placement {
-        let count = policy.datacentres.clamp(1, nodes.len().max(1));
-        let mut datacentres = vec![Vec::new(); count];
-        for (number, node) in nodes.iter().enumerate() {
-            datacentres[number * count / nodes.len()].push(node.clone());
-        }
-        Placement { datacentres, n: policy.n }
+        Placement { datacentres: dealt_out(nodes, policy.datacentres), n: policy.n }
     }
 
     /// How many datacentres there are.
@@ -78,6 +73,16 @@ pub fn hash(parts: &[&str]) -> u64 {
     hash ^= hash >> 32;
     hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^ hash >> 32
+}
+
+/// The nodes of each of `count` datacentres: as many in each as in the others, the first ones in the first.
+pub fn dealt_out(nodes: &[String], count: usize) -> Vec<Vec<String>> {
+    let count = count.clamp(1, nodes.len().max(1));
+    let mut datacentres = vec![Vec::new(); count];
+    for (number, node) in nodes.iter().enumerate() {
+        datacentres[number * count / nodes.len()].push(node.clone());
+    }
+    datacentres
 }
 
 #[cfg(test)]

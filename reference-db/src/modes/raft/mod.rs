@@ -361,10 +361,7 @@ impl Protocol for Node {
                 self.promotion = Some(Promotion { ticket, deadline: now + PATIENCE, ask_again: now });
                 self.ask_to_lead(now);
             }
-            Input::Replica { ticket, .. } => {
-                let refusal = Refusal::definite(Code::Unsupported, "clients coordinate only in the leaderless mode");
-                out.push(Output::Reply(ticket, Err(refusal)));
-            }
+            Input::Replica { ticket, .. } => out.push(Output::no_coordination(ticket)),
             Input::Peer { .. } => {}
         }
         self.note_role(&mut out);

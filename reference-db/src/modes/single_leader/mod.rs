@@ -411,10 +411,7 @@ impl Protocol for Node {
             Input::Peer { from, message: crate::mode::Message::Leader(message) } => {
                 self.receive(store, now, &from, message, &mut out)?;
             }
-            Input::Replica { ticket, .. } => {
-                let refusal = Refusal::definite(Code::Unsupported, "clients coordinate only in the leaderless mode");
-                out.push(Output::Reply(ticket, Err(refusal)));
-            }
+            Input::Replica { ticket, .. } => out.push(Output::no_coordination(ticket)),
             Input::Peer { .. } => {}
         }
         Ok(out)
