@@ -295,14 +295,19 @@ impl ModeConfig {
 
     /// The guarantees that hold under every fault that leaves the mode's assumptions intact.
     pub fn promises(&self) -> Vec<&'static str> {
-        match &self.policy {
+        let mut promises = match &self.policy {
             Policy::SingleLeader(mode) => mode.promises(self.fsync),
             Policy::Leaderless(mode) => mode.promises(self.fsync),
             Policy::MultiLeader(mode) => mode.promises(self.fsync),
             Policy::Raft(mode) => mode.promises(self.fsync),
             Policy::Chain(mode) => mode.promises(),
             Policy::Partitioned(mode) => mode.promises(self.fsync),
+        };
+        // A request is a transaction that one leader does as a whole: what is one object in real time keeps constraints across its rows too.
+        if promises.contains(&"linearizable") {
+            promises.extend(["totals", "one-booking", "ids-unique"]);
         }
+        promises
     }
 
     /// Whether the order of writes extends real time: one leader at a time, and no acknowledged write that a failover discards.
@@ -471,7 +476,9 @@ mod tests {
             for promise in ["linearizable", "lost-writes", "read-your-writes", "consistent-prefix", "convergence"] {
                 assert!(config.promises().contains(&promise), "{flags}: {promise}");
             }
+            assert!(config.promises().ends_with(&["totals", "one-booking", "ids-unique"]), "{flags}");
         }
+        assert!(!config("").expect("flags").promises().contains(&"totals"), "its replicas may be behind");
         assert_eq!(config("--mode raft").expect("flags").label(), "raft reads=index");
     }
 

@@ -46,7 +46,8 @@ pub enum Arrival {
     Stop,
 }
 
-/// What the node says of itself, renewed with each tick and whenever it says something.
+/// What the node says of itself, renewed with each tick, and before it says something or answers a client: whoever has an answer finds what it speaks of in the status of
+/// the node that gave it.
 #[derive(Default)]
 pub struct Published {
     /// The protocol's words.
@@ -132,8 +133,7 @@ impl Node {
             let dirty = self.store.dirty();
             self.store.commit()?;
             out.extend(self.protocol.committed(&mut self.store, self.began.elapsed())?);
-            // Whatever changes a role is said too; positions may be a tick old.
-            let news = ticked || out.iter().any(|output| matches!(output, Output::Say(_)));
+            let news = ticked || out.iter().any(is_news);
             self.publish(steps as u64, dirty, news);
             stop |= out.contains(&Output::End);
             for output in out.drain(..) {
@@ -189,6 +189,11 @@ impl Node {
         *published.metrics.entry("batches").or_default() += 1;
         *published.metrics.entry("commits").or_default() += u64::from(committed);
     }
+}
+
+/// Whether the status has to be renewed before this leaves. Whatever changes a role is said too; of what others sent, positions may be a tick old.
+fn is_news(output: &Output) -> bool {
+    matches!(output, Output::Say(_) | Output::Reply(..) | Output::ReplyBefore(..) | Output::Row(..))
 }
 
 fn answer(answers: &mut HashMap<Ticket, Answer>, ticket: Ticket, result: Result<Answered, Refusal>) {

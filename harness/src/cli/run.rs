@@ -324,10 +324,19 @@ fn asked(args: &RunArgs, workload: &Workload, database: &dyn Database) -> anyhow
     let all: Vec<&str> = gainsay_checker::checkers::CHECKERS.iter().map(|checker| checker.name).collect();
     let exercised = |name: &String| workload.exercises.contains(&name.as_str());
     match args.guarantees.as_deref() {
-        None => Ok(database.promises().into_iter().partition(exercised)),
+        None => {
+            let (asked, mut other): (Vec<String>, Vec<String>) = database.promises().into_iter().partition(exercised);
+            // What is about the rows of one workload is missed in no other.
+            other.retain(|name| !of_one_workload(name));
+            Ok((asked, other))
+        }
         Some("all") => Ok((workload.exercises.iter().map(|name| name.to_string()).collect(), Vec::new())),
         Some(list) => Ok((names("--guarantees", list, &all)?, Vec::new())),
     }
+}
+
+fn of_one_workload(guarantee: &str) -> bool {
+    WORKLOADS.iter().filter(|workload| workload.exercises.contains(&guarantee)).count() == 1
 }
 
 fn database(args: &RunArgs) -> anyhow::Result<Arc<dyn Database>> {

@@ -31,10 +31,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "Triggers write every change down a second time, and a task of its own ships them, lot by lot; under full load it falls further behind with every second.",
         under: "as many writes as clients can send, no fault",
-        setting: "--workload append --nodes 3 --concurrency 300 --rate max --ops-per-key 1000",
+        setting: "--workload append --nodes 3 --concurrency 700 --rate max --ops-per-key 1000",
         faults: Faults::None,
-        breaks: Some(Side { mode: "--ack async --reads any --log trigger", claims: &[StaleBy(1_000)] }),
-        holds: Side { mode: "--ack async --reads any --log row", claims: &[FreshWithin(1_000)] },
+        breaks: Some(Side { mode: "--ack async --reads any --log trigger", claims: &[StaleBy(500)] }),
+        holds: Side { mode: "--ack async --reads any --log row", claims: &[FreshWithin(500)] },
         prevented_by: "A log that the database itself keeps: what was written leaves at once, from memory, and many messages may be under way. Or writers that wait for followers.",
     },
 ];

@@ -97,15 +97,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "Nothing is broken and nothing is slow; there are only more writes than can be shipped in time, and readers see the past.",
         under: "as many writes as clients can send, no fault",
-        setting: "--workload append --nodes 3 --concurrency 300 --rate max --ops-per-key 1000",
+        setting: "--workload append --nodes 3 --concurrency 700 --rate max --ops-per-key 1000",
         faults: Faults::None,
         breaks: Some(Side {
             mode: "--ack async --reads any --log trigger",
-            claims: &[StaleBy(1_000), Breaks("read-your-writes")],
+            claims: &[StaleBy(500), Breaks("read-your-writes")],
         }),
         holds: Side {
             mode: "--ack sync --reads any --log trigger",
-            claims: &[FreshWithin(1_000), Holds("read-your-writes")],
+            claims: &[FreshWithin(500), Holds("read-your-writes")],
         },
         prevented_by: "Writers that wait for all followers can be no faster than these; the price is that one slow follower slows everybody. Or readers that ask for a limit or a token.",
     },
