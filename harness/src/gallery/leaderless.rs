@@ -56,7 +56,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "Stand-ins take writes for replicas that are cut off; readers on the other side ask the replicas themselves.",
         under: "two nodes cut off from the others",
-        setting: "--workload register --nodes 5 --concurrency 60 --rate 600",
+        setting: "--workload register --nodes 5 --rate 600 --ops-per-key 200",
         faults: Faults::Every(
             4_000,
             &[Strike { at_ms: 700, lasts_ms: 2_400, whom: Whom::Nodes(&["n1", "n2"]), deed: Deed::Cut(Shape::Halves) }],

@@ -34,7 +34,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         setting: "--workload append --nodes 3 --concurrency 700 --rate max --ops-per-key 1000",
         faults: Faults::None,
         breaks: Some(Side { mode: "--ack async --reads any --log trigger", claims: &[StaleBy(500)] }),
-        holds: Side { mode: "--ack async --reads any --log row", claims: &[FreshWithin(500)] },
+        holds: Side { mode: "--ack async --reads any --log row", claims: &[FreshWithin(1_000)] },
         prevented_by: "A log that the database itself keeps: what was written leaves at once, from memory, and many messages may be under way. Or writers that wait for followers.",
     },
 ];

@@ -105,7 +105,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         }),
         holds: Side {
             mode: "--ack sync --reads any --log trigger",
-            claims: &[FreshWithin(500), Holds("read-your-writes")],
+            claims: &[FreshWithin(1_000), Holds("read-your-writes")],
         },
         prevented_by: "Writers that wait for all followers can be no faster than these; the price is that one slow follower slows everybody. Or readers that ask for a limit or a token.",
     },

@@ -1,5 +1,7 @@
 //! The README's table of flawed policies, each found by name; and a planted bug, found by the command that finds them all.
 
+use gainsay_tests::scene::Verdict;
+
 use super::scene;
 
 /// A flaw shows when timing lets it; this many runs, with different seeds, must be enough.
@@ -24,7 +26,8 @@ fn is_found(guarantees: &[String], flags: &str) {
     let mut missing: Vec<&String> = guarantees.iter().collect();
     for seed in 1..=RUNS {
         scene.run(&format!("run {flags} --time-limit 12s --seed {seed}"));
-        let verdict = scene.verdict();
+        let latest = scene.run_dirs().pop().expect("a run directory");
+        let verdict = Verdict::read(&latest);
         missing.retain(|guarantee| verdict.of(guarantee) != "broken");
         if missing.is_empty() {
             return;

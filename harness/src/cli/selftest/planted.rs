@@ -66,7 +66,14 @@ const fn strike(at_ms: u64, lasts_ms: u64, whom: Whom, deed: Deed) -> Strike {
 const LEADER_CUT_OFF: Harm = every(3_500, &[strike(700, 1_800, Whom::Leader, Deed::Cut(Shape::Isolate))]);
 const LEADER_PAUSED: Harm = every(2_600, &[strike(600, 1_300, Whom::Leader, Deed::Pause)]);
 const ONE_SLOW: Harm = every(3_500, &[strike(500, 2_600, Whom::Nodes(&["n2"]), Deed::Slow(90, 10))]);
-const ONE_UNEVEN: Harm = every(3_500, &[strike(600, 2_400, Whom::Nodes(&["n1"]), Deed::Slow(150, 100))]);
+const ONE_SLOW_LINK: Harm = every(3_500, &[strike(600, 2_400, Whom::Nodes(&["n1", "n3"]), Deed::SlowAmong(150, 50))]);
+const RESTORED_IN_TURN: Harm = every(
+    2_400,
+    &[
+        strike(200, 1_000, Whom::Nodes(&["n2"]), Deed::Restore(600)),
+        strike(1_300, 1_000, Whom::Nodes(&["n3"]), Deed::Restore(600)),
+    ],
+);
 const ONE_CUT_OFF: Harm = every(3_000, &[strike(600, 1_500, Whom::Nodes(&["n2"]), Deed::Cut(Shape::Isolate))]);
 
 /// Every planted bug, mode by mode.
@@ -211,9 +218,9 @@ pub const ROWS: &[Row] = &[
         bug: Bug::ReuseActor,
         about: "a node that is restored from an old copy gives out its numbers again",
         mode: "--mode leaderless --n 3",
-        setting: "--workload register --nodes 3 --rate 600",
-        harm: Harm::Kind("restore"),
-        under: "a node restored from an old copy",
+        setting: "--workload register --nodes 3 --concurrency 100 --rate 600 --ops-per-key 180",
+        harm: RESTORED_IN_TURN,
+        under: "two nodes restored from old copies in turn",
         breaks: "lost-writes",
         alone: false,
     },
@@ -241,11 +248,11 @@ pub const ROWS: &[Row] = &[
         bug: Bug::IgnoreCause,
         about: "a change does not wait for what its author had seen",
         mode: "--mode multi-leader --datacentres 5 --conflicts merge --ordering causal",
-        setting: "--workload set --nodes 5 --rate 600 --ops-per-key 20",
-        harm: ONE_UNEVEN,
-        under: "one datacentre's links slow and uneven",
+        setting: "--workload insert-then-update --nodes 5 --rate 600 --ops-per-key 20",
+        harm: ONE_SLOW_LINK,
+        under: "one slow link between two datacentres",
         breaks: "causal",
-        alone: true,
+        alone: false,
     },
     Row {
         bug: Bug::ForgetTombstone,
