@@ -31,7 +31,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "Triggers write every change down a second time, and a task of its own ships them, lot by lot; under full load it falls further behind with every second.",
         under: "as many writes as clients can send, no fault",
-        setting: "--workload append --nodes 3 --concurrency 700 --rate max --ops-per-key 1000",
+        setting: "--workload append --nodes 3 --concurrency 500 --rate max --ops-per-key 500",
         faults: Faults::None,
         breaks: Some(Side { mode: "--ack async --reads any --log trigger", claims: &[StaleBy(500)] }),
         holds: Side { mode: "--ack async --reads any --log row", claims: &[FreshWithin(1_000)] },

@@ -97,7 +97,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         figure: "",
         about: "Nothing is broken and nothing is slow; there are only more writes than can be shipped in time, and readers see the past.",
         under: "as many writes as clients can send, no fault",
-        setting: "--workload append --nodes 3 --concurrency 700 --rate max --ops-per-key 1000",
+        setting: "--workload append --nodes 3 --concurrency 500 --rate max --ops-per-key 500",
         faults: Faults::None,
         breaks: Some(Side {
             mode: "--ack async --reads any --log trigger",
