@@ -33,7 +33,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         under: "as many writes as clients can send, no fault",
         setting: "--workload append --nodes 3 --concurrency 500 --rate max --ops-per-key 500",
         faults: Faults::None,
-        breaks: Some(Side { mode: "--ack async --reads any --log trigger", claims: &[StaleBy(500)] }),
+        breaks: Some(Side { mode: "--ack async --reads any --log trigger", claims: &[StaleBy(300)] }),
         holds: Side { mode: "--ack async --reads any --log row", claims: &[FreshWithin(1_000)] },
         prevented_by: "A log that the database itself keeps: what was written leaves at once, from memory, and many messages may be under way. Or writers that wait for followers.",
     },

@@ -101,7 +101,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         faults: Faults::None,
         breaks: Some(Side {
             mode: "--ack async --reads any --log trigger",
-            claims: &[StaleBy(500), Breaks("read-your-writes")],
+            claims: &[StaleBy(300), Breaks("read-your-writes")],
         }),
         holds: Side {
             mode: "--ack sync --reads any --log trigger",
