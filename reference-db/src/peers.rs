@@ -2,8 +2,9 @@
 //!
 //! Each node dials every other and sends on that connection only; it receives on those that others dialled. Frames are a length and JSON. A
 //! connection begins with a greeting that names the run, so that two clusters on one machine never talk to each other by mistake. Messages for a
-//! peer that can't be reached are dropped: protocols bear loss. So are those that would make more than [`WAITING`] bytes wait for a peer that stands still; and what has
-//! arrived is read only as fast as the node gets to it ([`ARRIVED`]), so that neither side's memory grows with the other's slowness. A connection that gets nothing through for [`GIVE_UP`] is closed and dialled anew,
+//! peer that can't be reached are dropped: protocols bear loss. So are those that would make more than [`WAITING`] bytes wait for a peer that stands
+//! still; and what has arrived is read only as fast as the node gets to it ([`ARRIVED`]), so that neither side's memory grows with the other's
+//! slowness. A connection that gets nothing through for [`GIVE_UP`] is closed and dialled anew,
 //! or the kernel's back-off after a long cut would delay the first message by seconds.
 
 use std::collections::HashMap;
@@ -95,11 +96,12 @@ impl Drop for Copying {
 }
 
 impl Queue {
+    /// Queues a message, or drops it where too much waits already.
     fn put(&self, text: Arc<[u8]>) {
-        if self.waiting.fetch_add(text.len(), Ordering::Relaxed) < WAITING {
-            let _ = self.frames.try_send(Frame::One(Weighed { text, waiting: self.waiting.clone() }));
-        } else {
-            self.waiting.fetch_sub(text.len(), Ordering::Relaxed);
+        let before = self.waiting.fetch_add(text.len(), Ordering::Relaxed);
+        let message = Weighed { text, waiting: self.waiting.clone() };
+        if before < WAITING {
+            let _ = self.frames.try_send(Frame::One(message));
         }
     }
 }
